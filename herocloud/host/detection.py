@@ -41,12 +41,12 @@ def detect(folder: Path, *, proc: Path = PROC, sys: Path = SYS) -> Detected:
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:
     """Read the kernel's way to write processors: `0-3,8`."""
-    found: list[int] = []
+    numbers: list[int] = []
     for piece in text.strip().split(","):
         first, _, last = piece.partition("-")
         if first.isdigit():
-            found.extend(range(int(first), int(last or first) + 1))
-    return tuple(found)
+            numbers.extend(range(int(first), int(last or first) + 1))
+    return tuple(numbers)
 
 
 def _memory(about: str) -> int:
@@ -105,21 +105,21 @@ def _uplink(proc: Path, sys: Path) -> Uplink | None:
 
 def _default_of_ipv4(text: str) -> str | None:
     """Return the interface of the default route with the lowest metric."""
-    found = []
+    routes = []
     for line in text.splitlines()[1:]:
         fields = line.split()
         if len(fields) >= 8 and fields[1] == fields[7] == "00000000" and _leads_out(fields[3]):
-            found.append((int(fields[6]), fields[0]))
-    return min(found)[1] if found else None
+            routes.append((int(fields[6]), fields[0]))
+    return min(routes)[1] if routes else None
 
 
 def _default_of_ipv6(text: str) -> str | None:
-    found = []
+    routes = []
     for line in text.splitlines():
         fields = line.split()
         if len(fields) >= 10 and fields[0].strip("0") == "" and fields[1] == "00" and fields[9] != "lo" and _leads_out(fields[8]):
-            found.append((int(fields[5], 16), fields[9]))
-    return min(found)[1] if found else None
+            routes.append((int(fields[5], 16), fields[9]))
+    return min(routes)[1] if routes else None
 
 
 def _leads_out(flags: str) -> bool:

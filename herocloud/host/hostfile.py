@@ -52,9 +52,9 @@ def read_host_file(folder: Path) -> tuple[HostFile | None, tuple[Diagnostic, ...
     parsed = hostfile_reader.parse(text, str(path))
     if parsed.values is None:
         return None, parsed.diagnostics
-    found = HostFile(parsed.values, parsed.simulated)
-    _write_cache(folder, text, found)
-    return found, ()
+    host_file = HostFile(parsed.values, parsed.simulated)
+    _write_cache(folder, text, host_file)
+    return host_file, ()
 
 
 def _whole_file(path: Path, fact: str) -> Diagnostic:

@@ -134,14 +134,14 @@ class _Walk:
         if not isinstance(value, list):
             self._refuse(path, Wrong("wrong-type", f"`{dotted}` is a list.", "write `[one, two]`, or `[]` for none"))
             return
-        found = []
+        items = []
         for number, item in enumerate(value):
             read = Wrong("wrong-type", f"`{dotted}` is a list of texts.") if isinstance(item, dict | list) else reader(*_as_written(item))
             if isinstance(read, Wrong):
                 self._refuse((*path, number), read)
             else:
-                found.append(read)
-        self.values[dotted] = found
+                items.append(read)
+        self.values[dotted] = items
 
     def _refuse(self, path: Path, wrong: Wrong, *, on_key: bool = False) -> None:
         self._add(wrong, *self._document.locate(path, on_key=on_key))

@@ -79,15 +79,15 @@ def make_host(
 
 def _settings_of_providers(file: HostFile, folder: Path) -> dict[str, dict[str, Json]]:
     """Collect the sections that providers declare; a path there is relative to the data folder."""
-    found: dict[str, dict[str, Json]] = {}
+    sections: dict[str, dict[str, Json]] = {}
     for declaration in registry.declarations() if file.values else ():
         for key, kind in declaration.settings.items():
             value = file.values.get(f"{declaration.name}.{key}")
             if value is not None:
-                found.setdefault(declaration.name, {})[key] = (folder / value).absolute() if kind == "path" else value
+                sections.setdefault(declaration.name, {})[key] = (folder / value).absolute() if kind == "path" else value
     # What hypervisors have in common.
     users = {key: file.values[f"vmm.{key}"] for key in ("first_uid", "uids") if f"vmm.{key}" in file.values}
-    return {**found, "vmm": users} if users else found
+    return {**sections, "vmm": users} if users else sections
 
 
 def _assemble(file: HostFile, detected: Detected, own_bytes: int, stored: int, in_use: Collection[Sid]) -> Host:

@@ -9,14 +9,14 @@ _WAITING = {"tcp": "0A", "udp": "07"}
 
 def find_listeners() -> frozenset[tuple[str, int]]:
     """Read the ports on which somebody listens: pairs of protocol and port."""
-    found = set()
+    ports = set()
     for protocol, state in _WAITING.items():
         for version in ("", "6"):
             path = Path(f"/proc/self/net/{protocol}{version}")
             # Without IPv6 in the kernel there is no second file.
             lines = path.read_text().splitlines()[1:] if path.exists() else ()
-            found |= {(protocol, int(words[1].rpartition(":")[2], 16)) for line in lines if (words := line.split())[3] == state}
-    return frozenset(found)
+            ports |= {(protocol, int(words[1].rpartition(":")[2], 16)) for line in lines if (words := line.split())[3] == state}
+    return frozenset(ports)
 
 
 class Holder(NamedTuple):

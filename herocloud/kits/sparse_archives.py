@@ -218,13 +218,13 @@ def _begin_sum(stored: Stored) -> "hashlib._Hash":
 def _look_into(descriptor: int, limits: Limits) -> Mapping[str, Stored]:
     if os.fstat(descriptor).st_size % BLOCK:
         raise BadArchive("it is not an archive of herocloud, or it was cut off")
-    found = list(_scan(descriptor))
-    members = {member.name: member for member in found}
-    if len(members) < len(found):
+    scanned = list(_scan(descriptor))
+    members = {member.name: member for member in scanned}
+    if len(members) < len(scanned):
         raise BadArchive("a member is in it twice")
-    if found[-1:] != [members.get(_SUMS)]:
+    if scanned[-1:] != [members.get(_SUMS)]:
         raise BadArchive("its checksums are missing: it was cut off, or is not an archive of herocloud")
-    _refuse_too_large(found, limits)
+    _refuse_too_large(scanned, limits)
     return members
 
 
@@ -312,7 +312,7 @@ def _header(block: bytes) -> tarfile.TarInfo:
 
 def _records(content: bytes) -> dict[str, str]:
     """Read the records of a pax header: each begins with its own length."""
-    found: dict[str, str] = {}
+    records: dict[str, str] = {}
     while content:
         length, blank, _ = content.partition(b" ")
         number = _number(length.decode("ascii", "replace"))
@@ -320,9 +320,9 @@ def _records(content: bytes) -> dict[str, str]:
         key, equals, value = record[len(length) + 1 : -1].partition(b"=")
         if not blank or not equals or number < len(length) + 4 or number > len(content) or record[-1:] != b"\n":
             raise BadArchive("a header is damaged")
-        found[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+        records[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
         content = content[number:]
-    return found
+    return records
 
 
 def _number(text: str) -> int:

@@ -78,18 +78,18 @@ def sid_number(sid: str) -> int:
 def fold_addresses(addresses: Iterable[str]) -> list[str]:
     """Return the addresses in reading order, with runs of counted ones written as ranges."""
     runs: dict[str, list[int]] = {}
-    found: list[str] = []
+    folded: list[str] = []
     for address in sorted(addresses, key=sort_key):
         parts = split_address(address)
         if parts is None or parts.number is None:
-            found.append(address)
+            folded.append(address)
             continue
         family = f"{parts.kind}.{parts.name}"
         if family not in runs:
             runs[family] = []
-            found.append(family + "[]")
+            folded.append(family + "[]")
         runs[family].append(parts.number)
-    return [entry if not entry.endswith("[]") else f"{entry[:-2]}[{_ranges(runs[entry[:-2]])}]" for entry in found]
+    return [entry if not entry.endswith("[]") else f"{entry[:-2]}[{_ranges(runs[entry[:-2]])}]" for entry in folded]
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -105,11 +105,11 @@ def _read_fields(kind: type, data: Json) -> Any:
 def _fields(kind: Any) -> tuple[_Field, ...]:
     hints = typing.get_type_hints(kind)
     defaults = kind._field_defaults
-    found = []
+    listed = []
     for name in kind._fields:
         write, read = _turns(hints[name])
-        found.append(_Field(name, name in defaults, defaults.get(name), write, read))
-    return tuple(found)
+        listed.append(_Field(name, name in defaults, defaults.get(name), write, read))
+    return tuple(listed)
 
 
 def _turns(annotation: Any) -> tuple[_Turn | None, _Turn]:

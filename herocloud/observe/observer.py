@@ -53,11 +53,11 @@ def merge(looks: Sequence[Observed]) -> Observed:
 
 
 def _highest(looks: Sequence[Observed]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    highest: dict[str, int] = {}
     for look in looks:
         for lineage, serial in look.serials.items():
-            found[lineage] = max(serial, found.get(lineage, 0))
-    return found
+            highest[lineage] = max(serial, highest.get(lineage, 0))
+    return highest
 
 
 def _merge_things(thing: Thing, other: Thing) -> Thing:

@@ -62,9 +62,9 @@ def require_ended(pending: Iterable[Pending], stack: StackName) -> None:
     """Raise while an apply of this stack is unfinished: an edit of records by hand does not ask for the rest of it."""
     from herocloud.operations import unfinished
 
-    found = [apply for apply in pending if apply.stack == stack and not apply.alive]
-    if found:
-        raise unfinished.refuse(found)
+    cut_off = [apply for apply in pending if apply.stack == stack and not apply.alive]
+    if cut_off:
+        raise unfinished.refuse(cut_off)
 
 
 def require_own(plan: Plan, recorded: Recorded) -> None:

@@ -26,9 +26,9 @@ def warnings(recorded: Recorded) -> list[Diagnostic]:
 
 def require_sound(recorded: Recorded, stack: StackName) -> None:
     """Raise Refused where a record of this stack cannot be read."""
-    found = recorded.damaged.get(stack)
-    if found:
-        raise Refused([_say(stack, address, why) for address, why in sorted(found.items())])
+    damage = recorded.damaged.get(stack)
+    if damage:
+        raise Refused([_say(stack, address, why) for address, why in sorted(damage.items())])
 
 
 def require_record(recorded: Recorded, addresses: Sequence[str], stack: str | None) -> None:

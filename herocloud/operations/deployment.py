@@ -89,13 +89,13 @@ def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, 
     text = json.dumps({"stack": STACK, "vms": {wanted.name: _replaced(fields, "{{", stand_in)}}, ensure_ascii=True)
     loaded = inputs.load(folder, Sources((_FROM_STDIN,), stdin=text), host.host)
     if loaded.desired is None:
-        found = [_without_place(diagnostic, stand_in) for diagnostic in loaded.diagnostics]
+        wrong = [_without_place(diagnostic, stand_in) for diagnostic in loaded.diagnostics]
         kind = (
             ImageRefused
-            if any("image" in diagnostic.code for diagnostic in found) or any("image" in diagnostic.detail for diagnostic in found)
+            if any("image" in diagnostic.code for diagnostic in wrong) or any("image" in diagnostic.detail for diagnostic in wrong)
             else Refused
         )
-        raise kind(found)
+        raise kind(wrong)
     vm = next(resource for resource in loaded.desired.resources if resource.kind == "vm")
     vm = vm._replace(spec=_replaced(vm.spec, stand_in, "{{"), literal=True)
     return vm, [resource for resource in loaded.desired.resources if resource.kind == "image"]

@@ -54,11 +54,11 @@ def find(folder: Path) -> Machine:
     What runs without a record holds its slices as well, so the host is looked at.
     """
     recorded = lookups.read_recorded(folder)
-    found = inputs.find_host(folder, recorded)
-    recorded = stack_plans.remember(recorded, stack_plans.look(found, None), found)
-    lost = slicing.check_shrunk([record for records in recorded.records.values() for record in records.values()], found.host.slices)
+    hosting = inputs.find_host(folder, recorded)
+    recorded = stack_plans.remember(recorded, stack_plans.look(hosting, None), hosting)
+    lost = slicing.check_shrunk([record for records in recorded.records.values() for record in records.values()], hosting.host.slices)
     warnings = tuple(diagnostic._replace(severity=Severity.WARNING) for diagnostic in lost)
-    return Machine(found._replace(diagnostics=(*found.diagnostics, *warnings)), inputs.slice_owners(recorded))
+    return Machine(hosting._replace(diagnostics=(*hosting.diagnostics, *warnings)), inputs.slice_owners(recorded))
 
 
 def find_slice(machine: Machine, sid: str) -> Slice:
@@ -80,16 +80,16 @@ def refresh(folder: Path, how: How) -> Refreshed:
     inputs.find_host(folder, before)
     with admission.working(folder, HOST, "host refresh", None, how) as store:
         recorded = store.recorded()
-        found = inputs.find_host(folder, recorded)
-        shrunk = slicing.check_shrunk([record for records in recorded.records.values() for record in records.values()], found.host.slices)
+        hosting = inputs.find_host(folder, recorded)
+        shrunk = slicing.check_shrunk([record for records in recorded.records.values() for record in records.values()], hosting.host.slices)
         if shrunk:
             raise Refused(shrunk)
         # Slices in use keep their number on a machine that shrank, so the number to settle on is the highest there is.
-        highest = max((ids.sid_number(host_slice.sid) for host_slice in found.host.slices), default=0)
+        highest = max((ids.sid_number(host_slice.sid) for host_slice in hosting.host.slices), default=0)
         if highest != recorded.slices:
             store.settle_slices(highest)
-            found = inputs.find_host(folder, store.recorded())
-    return Refreshed(found, recorded.slices)
+            hosting = inputs.find_host(folder, store.recorded())
+    return Refreshed(hosting, recorded.slices)
 
 
 _OLDEST_SQLITE = (3, 37, 0)

@@ -52,7 +52,7 @@ def listed(folder: Path, stack: Sources) -> list[dict[str, Json]]:
     host, desired = _load(folder, stack)
     observed = stack_plans.look(host, (desired.stack,))
     there = observed.things.get(desired.stack, {})
-    found: list[dict[str, Json]] = []
+    rows: list[dict[str, Json]] = []
     for resource in desired.resources:
         if resource.kind != "image":
             continue
@@ -61,7 +61,7 @@ def listed(folder: Path, stack: Sources) -> list[dict[str, Json]]:
         if not present and not host.host.simulated:
             # Fetched, and not yet asked for by an apply; or a kernel, of which nothing is stored.
             present, size = _is_here(folder, spec)
-        found.append(
+        rows.append(
             {
                 "name": resource.name,
                 "aliases": list(spec["aliases"]),
@@ -72,7 +72,7 @@ def listed(folder: Path, stack: Sources) -> list[dict[str, Json]]:
                 "size": size,
             }
         )
-    return found
+    return rows
 
 
 def _is_here(folder: Path, spec: Spec) -> tuple[bool, int | None]:
@@ -96,13 +96,13 @@ def choose(folder: Path, stack: Sources, wanted: Sequence[str]) -> list[Resource
                 )
             ]
         )
-    found = [resource for resource in desired.resources if resource.kind == "image"]
-    by_name = {name: image for image in found for name in (*image.spec["aliases"], image.name)}
+    images = [resource for resource in desired.resources if resource.kind == "image"]
+    by_name = {name: image for image in images for name in (*image.spec["aliases"], image.name)}
     unknown = [_unknown(name, by_name) for name in dict.fromkeys(wanted) if name.removeprefix("image.") not in by_name]
     if unknown:
         raise Refused(unknown)
     asked = {by_name[name.removeprefix("image.")].name for name in wanted}
-    return [image for image in found if not wanted or image.name in asked]
+    return [image for image in images if not wanted or image.name in asked]
 
 
 def _load(folder: Path, stack: Sources) -> tuple[Hosting, Desired]:

@@ -249,5 +249,5 @@ def name_of_stack(files: Sequence[str], stdin: str | None = None) -> str | None:
         text = (stdin or "") if not files or files[0] == "-" else plain_files.read(files[0], _MOST_BYTES).decode(errors="replace")
     except (OSError, ValueError):
         return None
-    found = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
-    return found.group(1) if found else None
+    match = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
+    return match.group(1) if match else None

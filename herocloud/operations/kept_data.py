@@ -11,10 +11,10 @@ from herocloud.providers.seam import Keeper, Tombstone
 
 def list_tombstones(host: Hosting) -> list[Tombstone]:
     """List deleted data of every provider that keeps some."""
-    found: list[Tombstone] = []
+    tombstones: list[Tombstone] = []
     for keeper in open_keepers(host):
-        found += keeper.tombstones()
-    return found
+        tombstones += keeper.tombstones()
+    return tombstones
 
 
 def list_kept(host: Hosting, stack: StackName) -> list[Kept]:

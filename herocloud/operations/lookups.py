@@ -56,13 +56,13 @@ def find_record(recorded: Recorded, address: str, stack: str | None, *, kind: st
     """Return the one record that an address means; raises Refused that names the nearest, or the stacks that all have it."""
     wanted = _candidates(address, kind)
     damage.require_record(recorded, wanted, stack)
-    found = [
+    records = [
         record for record in records_of(recorded, stack) if record.address in wanted or (record.sid is not None and record.sid == address)
     ]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        owners = ", ".join(f"`{record.stack}`" for record in found)
+    if len(records) == 1:
+        return records[0]
+    if records:
+        owners = ", ".join(f"`{record.stack}`" for record in records)
         raise Refused(
             [
                 Diagnostic(
@@ -141,8 +141,8 @@ def history(folder: Path, stack: str | None) -> list[Version]:
     with opened:
         # What was cut off is still written down as running, because nobody was left to write anything else.
         cut_off = {pending.id for pending in opened.pending() if not pending.alive}
-        found = [version for version in opened.history() if stack is None or version.stack in (None, stack)]
-    return [one._replace(outcome="cut off") if one.outcome == "running" and one.apply in cut_off else one for one in found]
+        versions = [version for version in opened.history() if stack is None or version.stack in (None, stack)]
+    return [one._replace(outcome="cut off") if one.outcome == "running" and one.apply in cut_off else one for one in versions]
 
 
 def compare(folder: Path, before: str, after: str, stack: str | None) -> Sides:
@@ -280,7 +280,7 @@ def export(
     recorded = read_recorded(folder)
     if stack is not None and stack not in recorded.records:
         raise Refused([stack_plans.unknown_stack(stack, recorded)])
-    found = []
+    exported = []
     wanted = {
         name: [record for record in records_of(recorded, name) if shown(record)]
         for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))
@@ -292,10 +292,10 @@ def export(
         if records:
             # Outputs may speak of what was left out.
             outputs = None if addresses else recorded.outputs.get(name)
-            found.append((name, export.export_yaml(records, name, outputs)))
-    if not found:
+            exported.append((name, export.export_yaml(records, name, outputs)))
+    if not exported:
         raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", f"There are no records in `{folder}`.")])
-    return found
+    return exported
 
 
 def _find_records(recorded: Recorded, pattern: str, stack: str | None) -> list[Record]:

@@ -45,9 +45,9 @@ class OverlayState(NamedTuple):
 def create_keys(folder: Path, names: Sequence[str]) -> list[MadeKey]:
     """Make keys; nothing is made when one of the names is wrong or taken."""
     wanted = list(dict.fromkeys(names))
-    found = [keys.taken(path) for name in wanted if (path := keys.path_of(folder, name)).exists()]
-    if found:
-        raise Refused(found)
+    there = [keys.taken(path) for name in wanted if (path := keys.path_of(folder, name)).exists()]
+    if there:
+        raise Refused(there)
     return [_made(folder, name, keys.create(folder, name)) for name in wanted]
 
 

@@ -125,8 +125,8 @@ def _of(record: Record, observed: Observed) -> list[Snapshot]:
 def of_vm(record: Record, seen: Mapping[str, Part]) -> list[Snapshot]:
     """Return the snapshots of a VM that are recorded or seen, oldest first."""
     parts = {**record.parts, **seen}
-    found = [Snapshot(record, key.removeprefix(SNAPSHOT), part, key in seen) for key, part in parts.items() if key.startswith(SNAPSHOT)]
-    return sorted(found, key=lambda one: (one.part["created"], one.name))
+    taken = [Snapshot(record, key.removeprefix(SNAPSHOT), part, key in seen) for key, part in parts.items() if key.startswith(SNAPSHOT)]
+    return sorted(taken, key=lambda one: (one.part["created"], one.name))
 
 
 def _look(folder: Path, vm: str, stack: str | None) -> tuple[Recorded, Record, Hosting, Observed]:

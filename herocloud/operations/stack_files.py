@@ -71,7 +71,7 @@ def lay_out(names: Sequence[str], stdin: str | None) -> list[Laid]:
     """Format files without writing any; raises Refused with every file that cannot be."""
     from herocloud.stack.layout import canonical
 
-    found: list[Laid] = []
+    laid: list[Laid] = []
     wrong: list[Diagnostic] = []
     for name in names:
         before = stdin or "" if name == STDIN else _read(name, wrong)
@@ -80,10 +80,10 @@ def lay_out(names: Sequence[str], stdin: str | None) -> list[Laid]:
         formatted = canonical.format_text(before, name)
         wrong += [diagnostic for diagnostic in formatted.diagnostics if diagnostic.is_error]
         if formatted.text is not None:
-            found.append(Laid(name, before, formatted.text))
+            laid.append(Laid(name, before, formatted.text))
     if wrong:
         raise Refused(wrong)
-    return found
+    return laid
 
 
 def write(laid: Sequence[Laid]) -> None:

@@ -170,17 +170,17 @@ def _bad(file: Path, error: BadArchive) -> Refused:
 def _read_manifest(archive: Archive) -> Mapping[str, Any]:
     """Return the manifest, once it is known to have the shape that everything else counts on."""
     try:
-        found = jsons.loads(archive.check_text(_MANIFEST))
+        manifest = jsons.loads(archive.check_text(_MANIFEST))
     except (ValueError, RecursionError) as error:
         raise BadArchive("its manifest is damaged" if not isinstance(error, BadArchive) else str(error)) from None
-    if not isinstance(found, dict) or found.get("format") != _FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
         raise BadArchive("it does not say that it holds a VM")
-    if found.get("version") != _VERSION:
-        raise BadArchive(f"it was written by herocloud {found.get('herocloud')!r}, whose archives this version does not know")
-    disks, payload = found.get("disks"), found.get("payload")
-    if not isinstance(disks, list) or not isinstance(payload, dict) or not isinstance(found.get("vm"), dict):
+    if manifest.get("version") != _VERSION:
+        raise BadArchive(f"it was written by herocloud {manifest.get('herocloud')!r}, whose archives this version does not know")
+    disks, payload = manifest.get("disks"), manifest.get("payload")
+    if not isinstance(disks, list) or not isinstance(payload, dict) or not isinstance(manifest.get("vm"), dict):
         raise BadArchive("its manifest is damaged")
-    if not isinstance(found.get("networks"), dict) or not isinstance(found.get("name"), str):
+    if not isinstance(manifest.get("networks"), dict) or not isinstance(manifest.get("name"), str):
         raise BadArchive("its manifest is damaged")
     named = [entry.get("file") if isinstance(entry, dict) else None for entry in disks] + list(payload.values())
     if any(name not in archive.members or name == _MANIFEST for name in named) or len(set(named)) < len(named):
@@ -188,11 +188,11 @@ def _read_manifest(archive: Archive) -> Mapping[str, Any]:
     for disk in disks:
         if not _is_disk(disk.get("disk")) or type(disk.get("size")) is not int or not 0 < disk["size"] < 2**62:
             raise BadArchive("its manifest is damaged")
-        if not found.get("simulated") and archive.members[disk["file"]].size > disk["size"]:
+        if not manifest.get("simulated") and archive.members[disk["file"]].size > disk["size"]:
             raise BadArchive(f"`{disk['file']}` is larger than its disk")
     if set(payload) - set(_PAYLOAD):
         raise BadArchive("its manifest is damaged")
-    return found
+    return manifest
 
 
 def _is_disk(name: object) -> bool:

@@ -50,7 +50,7 @@ def follow(records: Records, names: Mapping[str, str], pending: Iterable[Address
         return dict(records)
     leaving = {_name(origin) for origin in pending if origin.startswith("network.")}
     needs = {Address(f"network.{old}"): Address(f"network.{new}") for old, new in names.items()}
-    found: dict[Address, Record] = {}
+    followed: dict[Address, Record] = {}
     for address, record in records.items():
         current = record
         if record.kind == "vm":
@@ -61,8 +61,8 @@ def follow(records: Records, names: Mapping[str, str], pending: Iterable[Address
         stale = {f"network.{old}" for old in others if old in leaving or f"network.{old}" not in records}
         if stale:
             current = current._replace(needs=tuple(needs[need] if need in stale else need for need in record.needs))
-        found[address] = current
-    return found
+        followed[address] = current
+    return followed
 
 
 def _follow(nic: Json, record: Record, names: Mapping[str, str], records: Records, leaving: set[str]) -> Json:

@@ -62,24 +62,24 @@ def _former_subnet(host: Host) -> str:
 
 def wanted_keys(desired: Desired, records: Mapping[Address, Record]) -> list[Json]:
     """Return the references of all keys that a stack needs, and of those that it had: a renamed VM keeps its own."""
-    found: list[Json] = [resource.spec["key"] for resource in desired.resources if resource.kind == "mycelium" and resource.spec.get("key")]
-    found += [
+    keys: list[Json] = [resource.spec["key"] for resource in desired.resources if resource.kind == "mycelium" and resource.spec.get("key")]
+    keys += [
         guest_key(desired.stack, host_name(resource.address))
         for resource in desired.resources
         if resource.kind == "vm" and is_inside(resource.spec)
     ]
     if any(resource.kind == "mycelium" and resource.spec.get("mode") == NETWORK for resource in desired.resources):
-        found.append(HOST_KEY)
-    return found + recorded_keys({address: record for address, record in records.items() if record.kind == "vm"})
+        keys.append(HOST_KEY)
+    return keys + recorded_keys({address: record for address, record in records.items() if record.kind == "vm"})
 
 
 def recorded_keys(records: Mapping[Address, Record]) -> list[Json]:
     """Return the references of all keys that addresses in these records follow from."""
-    found: list[Json] = [record.spec["key"] for record in records.values() if record.kind == "mycelium" and record.spec.get("key")]
+    keys: list[Json] = [record.spec["key"] for record in records.values() if record.kind == "mycelium" and record.spec.get("key")]
     if any(record.kind == "mycelium" and record.spec.get("mode") == NETWORK for record in records.values()):
-        found.append(HOST_KEY)
+        keys.append(HOST_KEY)
     overlays = [record.spec.get("mycelium") or {} for record in records.values() if record.kind == "vm"]
-    return found + [{"name": overlay["key"]["name"]} for overlay in overlays if overlay.get("key")]
+    return keys + [{"name": overlay["key"]["name"]} for overlay in overlays if overlay.get("key")]
 
 
 def keys_of_others(stacks: Stacks) -> list[Json]:

@@ -21,7 +21,7 @@ OVERLAY_ADDRESSES = "overlay_addresses"
 
 def reserve(plan: Plan, records: Mapping[Address, Record]) -> tuple[Record, ...]:
     """Return what a plan may come to hold beside what is recorded."""
-    found = []
+    reserved = []
     taken: dict[Address, dict[str, Part]] = {}
     for step in plan.steps:
         if step.part.startswith(SNAPSHOT) and step.after is not None:
@@ -34,12 +34,12 @@ def reserve(plan: Plan, records: Mapping[Address, Record]) -> tuple[Record, ...]
         if before is not None and before.spec == change.after and not parts:
             continue
         sid = change.sid or (before.sid if before else None)
-        found.append(
+        reserved.append(
             Record(
                 plan.stack, change.address, change.kind, change.provider, change.after, parts, complete=False, sid=sid, needs=change.needs
             )
         )
-    return tuple(found)
+    return tuple(reserved)
 
 
 def occupied(recorded: Recorded, stack: StackName | None) -> Recorded:

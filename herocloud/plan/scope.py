@@ -86,15 +86,15 @@ def suspect(created: list[Resource], deleted: list[Record]) -> list[Diagnostic]:
     for record in deleted:
         if record.kind == "vm":
             leaving.setdefault(_shape(record.spec), []).append(record)
-    found = []
+    suspicions = []
     for resource in created:
         matches = leaving.get(_shape(resource.spec), ()) if resource.kind == "vm" else ()
         for record in list(matches):
             if record.address.partition("[")[0] != resource.address.partition("[")[0]:
-                found.append(diagnostics.looks_renamed(record.address, resource.address))
+                suspicions.append(diagnostics.looks_renamed(record.address, resource.address))
                 leaving[_shape(resource.spec)].remove(record)
                 break
-    return found
+    return suspicions
 
 
 _SHAPE = ("image", "vcpus", "labels", "env", "ssh_keys", "user_data", "restart")

@@ -33,9 +33,9 @@ def dump(kind: int, body: bytes, protocol: int = socket.NETLINK_ROUTE) -> list[b
             kernel.bind((0, 0))
             # NLM_F_REQUEST | NLM_F_DUMP.
             kernel.send(_HEADER.pack(_HEADER.size + len(body), kind, 0x301, 1, 0) + body)
-            found = _receive(kernel)
-        if found is not None:
-            return found
+            messages = _receive(kernel)
+        if messages is not None:
+            return messages
     raise Temporary("the interfaces of this host change faster than they can be read")
 
 
@@ -68,7 +68,7 @@ def change(messages: Sequence[tuple[int, int, bytes]]) -> list[OSError | None]:
 
 def _receive(kernel: socket.socket) -> list[bytes] | None:
     """Collect the messages of one dump; nothing when it was interrupted."""
-    found: list[bytes] = []
+    messages: list[bytes] = []
     interrupted = False
     while True:
         data = kernel.recv(1 << 20)
@@ -79,11 +79,11 @@ def _receive(kernel: socket.socket) -> list[bytes] | None:
             at += (length + 3) & ~3
             interrupted = interrupted or bool(flags & _INTERRUPTED)
             if kind == _DONE:
-                return None if interrupted else found
+                return None if interrupted else messages
             if kind == _ERROR:
                 number = -struct.unpack_from("=i", body)[0]
                 raise OSError(number, os.strerror(number))
-            found.append(body)
+            messages.append(body)
 
 
 def attributes(body: bytes, at: int, wanted: frozenset[int]) -> dict[int, bytes]:

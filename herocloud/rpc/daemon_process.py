@@ -64,11 +64,11 @@ def find(folder: Path) -> Process | None:
     from herocloud.state import holders
 
     try:
-        found = Process(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
+        process = Process(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    alive = found.boot_id == holders.read_boot_id() and holders.read_start_time(found.pid) == found.start_time
-    return found if alive else None
+    alive = process.boot_id == holders.read_boot_id() and holders.read_start_time(process.pid) == process.start_time
+    return process if alive else None
 
 
 @contextlib.contextmanager

@@ -147,12 +147,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         # Two readers of such a text may see two different requests, which is how checks in front of a server are passed by.
         msg = "an object has the same key twice"
         raise ValueError(msg)
-    return found
+    return fields
 
 
 def _is_deeper(data: Json, levels: int) -> bool:

@@ -51,11 +51,11 @@ def write_types(document: Mapping[str, Json]) -> str:
 
 def write_errors(document: Mapping[str, Json]) -> str:
     """Return one class for each error that a method declares."""
-    found = {error["code"]: error["message"] for method in document["methods"] for error in method["errors"]}
-    found |= {-32600: "Invalid Request", -32601: "Method not found", -32602: "Invalid params", -32603: "Internal error"}
+    errors = {error["code"]: error["message"] for method in document["methods"] for error in method["errors"]}
+    errors |= {-32600: "Invalid Request", -32601: "Method not found", -32602: "Invalid params", -32603: "Internal error"}
     lines = [_header("Errors of the daemon by their codes."), "from herocloud.rpc.client.call_errors import CallError\n"]
     names = {}
-    for code, message in sorted(found.items(), reverse=True):
+    for code, message in sorted(errors.items(), reverse=True):
         names[code] = "".join(word.capitalize() for word in re.findall(r"[A-Za-z]+", message))
         lines += ["", f"class {names[code]}(CallError):", f'    """{message}."""', "", f"    code = {code}", ""]
     lines += ["", "BY_CODE: dict[int, type[CallError]] = {", *(f"    {code}: {name}," for code, name in names.items()), "}"]

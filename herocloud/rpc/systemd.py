@@ -41,8 +41,8 @@ def take_sockets(environment: Mapping[str, str], pid: int) -> list[socket.socket
     count = environment.get("LISTEN_FDS", "")
     if not count.isdecimal():
         return []
-    found = []
+    sockets = []
     for descriptor in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)):
         os.set_inheritable(descriptor, False)
-        found.append(socket.socket(fileno=descriptor))
-    return found
+        sockets.append(socket.socket(fileno=descriptor))
+    return sockets

@@ -73,8 +73,8 @@ def remove(path: Path, identity: tuple[int, int]) -> None:
 
 def identify(path: Path) -> tuple[int, int]:
     """Return what tells this socket from any other at the same path."""
-    found = path.stat(follow_symlinks=False)
-    return found.st_dev, found.st_ino
+    status = path.stat(follow_symlinks=False)
+    return status.st_dev, status.st_ino
 
 
 def _clear_stale(path: Path) -> None:

@@ -226,14 +226,14 @@ def _open_copy(folder: Path) -> sqlite3.Connection:
 
 def _signs(folder: Path) -> list[tuple[int, int, int] | None]:
     """Return what changes when a writer comes by."""
-    found: list[tuple[int, int, int] | None] = []
+    signs: list[tuple[int, int, int] | None] = []
     for name in (state_files.DATABASE, state_files.LOG, state_files.LOG_INDEX):
         try:
             status = (folder / name).stat()
-            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+            signs.append((status.st_ino, status.st_size, status.st_mtime_ns))
         except FileNotFoundError:
-            found.append(None)
-    return found
+            signs.append(None)
+    return signs
 
 
 def _migrated_copy(connection: sqlite3.Connection, migrations: Migrations) -> sqlite3.Connection:

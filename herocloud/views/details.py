@@ -196,12 +196,12 @@ def outputs_document(outputs: Mapping[str, Json]) -> dict[str, Json]:
 def _paired(before: Iterable[Record], after: Iterable[Record]) -> list[tuple[str, Record | None, Record | None]]:
     old = {(record.stack, record.address): record for record in before}
     new = {(record.stack, record.address): record for record in after}
-    found: list[tuple[str, Record | None, Record | None]] = []
+    pairs: list[tuple[str, Record | None, Record | None]] = []
     for key in sorted({*old, *new}, key=lambda key: (key[0], sort_key(key[1]))):
         first, second = old.get(key), new.get(key)
         if first != second:
-            found.append(("+" if first is None else "-" if second is None else "~", first, second))
-    return found
+            pairs.append(("+" if first is None else "-" if second is None else "~", first, second))
+    return pairs
 
 
 def _comparable(record: Record) -> dict[str, Json]:

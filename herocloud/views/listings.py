@@ -99,9 +99,9 @@ def power_state(record: Record, seen: Mapping[tuple[str, Address], Thing] | None
 
 def addresses(spec: Mapping[str, Json]) -> list[str]:
     """Return the addresses of a VM, its networks' first."""
-    found = [nic["address"] for nic in spec.get("networks") or () if nic.get("address")]
+    shown = [nic["address"] for nic in spec.get("networks") or () if nic.get("address")]
     overlay = spec.get("mycelium")
-    return found + ([overlay["address"]] if overlay and overlay.get("address") else [])
+    return shown + ([overlay["address"]] if overlay and overlay.get("address") else [])
 
 
 def slices(found: Sequence[Slice], owners: Mapping[Sid, tuple[str, Address]]) -> Listing:

@@ -90,16 +90,16 @@ def lines(change: Change, *, purge: bool = False) -> list[str]:
 
 def remarks(change: Change) -> list[str]:
     """Say what there is to know of a change besides its fields."""
-    found = [change.note] if change.note else []
+    said = [change.note] if change.note else []
     if change.action is Action.CREATE and change.reason is Reason.ADOPTED:
-        found.append(f"takes over what is there of it: {', '.join(sorted(change.parts_before or {}))}")
+        said.append(f"takes over what is there of it: {', '.join(sorted(change.parts_before or {}))}")
     elif change.action is Action.CREATE and change.reason is not Reason.NOT_RECORDED:
-        found.append(f"because {'it ' if change.reason is Reason.VANISHED else ''}{REASONS[change.reason]}")
+        said.append(f"because {'it ' if change.reason is Reason.VANISHED else ''}{REASONS[change.reason]}")
     if change.previous_address and f"was `{change.previous_address}`" not in change.note:
-        found.append(f"was {change.previous_address}")
+        said.append(f"was {change.previous_address}")
     if change.protected:
-        found.append(f"blocked: it is protected; {LIFT}")
-    return found
+        said.append(f"blocked: it is protected; {LIFT}")
+    return said
 
 
 def hidden_fields(change: Change) -> int:
@@ -248,20 +248,20 @@ def _made(change: Change) -> str:
     if change.kind == "vm":
         return " · ".join(_vm_facets(spec)) or REASONS[change.reason]
     if change.kind == "volume":
-        found = [values.show("size", spec.get("size"))]
+        words = [values.show("size", spec.get("size"))]
     elif change.kind == "network":
-        found = [str(spec.get("cidr", "")), *(word for word in ("nat", "isolated") if spec.get(word))]
-        found += [f"port {rule['host_port']} → {rule['vm']}:{rule['port']}" for rule in spec.get("forward") or ()]
+        words = [str(spec.get("cidr", "")), *(word for word in ("nat", "isolated") if spec.get(word))]
+        words += [f"port {rule['host_port']} → {rule['vm']}:{rule['port']}" for rule in spec.get("forward") or ()]
     elif change.kind == "image":
-        found = [values.show("source", spec.get("source") or spec.get("kernel"))]
-        found += ["unpinned"] if spec.get("unpinned") else []
+        words = [values.show("source", spec.get("source") or spec.get("kernel"))]
+        words += ["unpinned"] if spec.get("unpinned") else []
     elif change.kind == "mycelium":
-        found = ["VMs get addresses" if spec.get("addresses") else "no addresses for VMs"]
+        words = ["VMs get addresses" if spec.get("addresses") else "no addresses for VMs"]
     else:
-        found = ["Mycelium peer"]
+        words = ["Mycelium peer"]
     if change.protect:
-        found.append("protected")
-    return " · ".join(filter(None, found)) or REASONS[change.reason]
+        words.append("protected")
+    return " · ".join(filter(None, words)) or REASONS[change.reason]
 
 
 def _vm_facets(spec: Spec) -> Iterator[str]:

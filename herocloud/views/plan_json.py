@@ -184,7 +184,7 @@ def capacity_document(capacity: Capacity) -> dict[str, Json]:
 
 def output_changes(plan: Plan) -> dict[str, Json]:
     """Return what happens to each output, in Terraform's words."""
-    found: dict[str, Json] = {}
+    outputs: dict[str, Json] = {}
     for name in sorted({*plan.outputs, *plan.outputs_before}):
         before, after = plan.outputs_before.get(name), plan.outputs.get(name)
         if before == after:
@@ -193,17 +193,17 @@ def output_changes(plan: Plan) -> dict[str, Json]:
             actions = ["create"]
         else:
             actions = ["delete"] if after is None else ["update"]
-        found[name] = {"actions": actions, "before": before, "after": after}
-    return found
+        outputs[name] = {"actions": actions, "before": before, "after": after}
+    return outputs
 
 
 def path_steps(path: str) -> list[str | int]:
     """Take a dotted path apart: `networks[0].rate` is `["networks", 0, "rate"]`."""
-    found: list[str | int] = []
+    steps: list[str | int] = []
     for piece in path.split("."):
         name, *numbers = piece.split("[")
-        found.append(name)
+        steps.append(name)
         for number in numbers:
             inner = number.rstrip("]")
-            found.append(int(inner) if inner.isdigit() else inner)
-    return found
+            steps.append(int(inner) if inner.isdigit() else inner)
+    return steps

@@ -105,11 +105,11 @@ def document(listing: Listing) -> dict[str, Json]:
 
 def pairs(rows: Iterable[tuple[str, str]], *, color: bool = False, indent: str = "") -> str:
     """Write names and values in two columns: what one thing is like."""
-    found = list(rows)
+    listed = list(rows)
     palette = writer.choose(color=color)
-    wide = max((len(name) for name, _ in found), default=0) + 3
+    wide = max((len(name) for name, _ in listed), default=0) + 3
     lines = []
-    for name, value in found:
+    for name, value in listed:
         first, *more = value.split("\n")
         lines.append(f"{indent}{palette.bold}{name.ljust(wide)}{palette.off}{first}".rstrip())
         lines += [f"{indent}{' ' * wide}{line}" for line in more]
@@ -118,8 +118,8 @@ def pairs(rows: Iterable[tuple[str, str]], *, color: bool = False, indent: str =
 
 def as_row(value: Json) -> dict[str, Json]:
     """Return a named tuple or a mapping as a row; fields of it that are named tuples or enums become plain values."""
-    found = value._asdict() if hasattr(value, "_asdict") else dict(value)
-    return {key: _plain(inner) for key, inner in found.items()}
+    row = value._asdict() if hasattr(value, "_asdict") else dict(value)
+    return {key: _plain(inner) for key, inner in row.items()}
 
 
 def _plain(value: Json) -> Json:

@@ -50,27 +50,27 @@ def header(plan: Plan, palette: writer.Palette = writer.PLAIN) -> str:
 
 def output_lines(plan: Plan) -> list[str]:
     """Write the outputs that differ."""
-    found: list[str] = []
+    lines: list[str] = []
     if not plan.changes_outputs:
-        return found
+        return lines
     for name in sorted({*plan.outputs, *plan.outputs_before}):
         before, after = plan.outputs_before.get(name), plan.outputs.get(name)
         if before == after:
             continue
         if before is None:
-            found.append(f"  + {name} = {values.show('', after)}")
+            lines.append(f"  + {name} = {values.show('', after)}")
         elif after is None:
-            found.append(f"  - {name} (was {values.show('', before)})")
+            lines.append(f"  - {name} (was {values.show('', before)})")
         else:
-            found.append(f"  ~ {name} {values.show_pair('', before, after)}")
-    return found
+            lines.append(f"  ~ {name} {values.show_pair('', before, after)}")
+    return lines
 
 
 def _change_lines(plan: Plan, changes: list[Change], palette: writer.Palette, *, verbose: bool, width: int | None) -> list[str]:
     wide = min(_WIDEST, max(len(change.address) for change in changes)) + 3
     words = max(len(phrases.action_words(change)) for change in changes) + 3
     indent = " " * (4 + wide + words)
-    found: list[str] = []
+    lines: list[str] = []
     for change in changes:
         colour = writer.of_action(palette, change.action)
         off = palette.off if colour else ""
@@ -85,44 +85,44 @@ def _change_lines(plan: Plan, changes: list[Change], palette: writer.Palette, *,
             first, *more = [piece for line in (first, *more) for piece in writer.fold(line, room)]
             if len(change.address) > wide - 3:
                 first, more = "", [first, *more]
-        found.append(f"{colour}{place}{phrases.action_words(change).ljust(words)}{off}{first}".rstrip())
-        found.extend(f"{indent}{line}" for line in more)
+        lines.append(f"{colour}{place}{phrases.action_words(change).ljust(words)}{off}{first}".rstrip())
+        lines.extend(f"{indent}{line}" for line in more)
         hidden = phrases.hidden_fields(change)
         if hidden and change.action is not Action.DELETE:
-            found.append(f"{indent}{palette.dim}({hidden} unchanged {'field' if hidden == 1 else 'fields'} hidden){palette.off}")
+            lines.append(f"{indent}{palette.dim}({hidden} unchanged {'field' if hidden == 1 else 'fields'} hidden){palette.off}")
         if verbose:
-            found.extend(_verbose_lines(change, palette))
-    return found
+            lines.extend(_verbose_lines(change, palette))
+    return lines
 
 
 def _verbose_lines(change: Change, palette: writer.Palette) -> list[str]:
-    found = []
+    lines = []
     reason = phrases.REASONS[change.reason]
     if reason:
-        found.append(f"        because: {reason}")
-    found.append(f"        provider: {change.provider}")
+        lines.append(f"        because: {reason}")
+    lines.append(f"        provider: {change.provider}")
     if change.sid:
-        found.append(f"        sid: {change.sid}")
+        lines.append(f"        sid: {change.sid}")
     if change.protect:
-        found.append("        protect: true")
+        lines.append("        protect: true")
     if change.action in (Action.CREATE, Action.REPLACE, Action.ADOPT):
-        found.extend(f"        {path}: {text}" for path, text in phrases.verbose_fields(change.after))
-    return [f"{palette.dim}{line}{palette.off}" for line in found]
+        lines.extend(f"        {path}: {text}" for path, text in phrases.verbose_fields(change.after))
+    return [f"{palette.dim}{line}{palette.off}" for line in lines]
 
 
 def _drift(plan: Plan, palette: writer.Palette) -> list[str]:
     if not plan.drift:
         return []
     wide = min(_WIDEST, max(len(drift.address) for drift in plan.drift)) + 3
-    found: list[str] = []
+    lines: list[str] = []
     for header, rows in phrases.drift_groups(plan.drift):
-        found += [*([""] if found else []), f"{palette.bold}{header}:{palette.off}"]
+        lines += [*([""] if lines else []), f"{palette.bold}{header}:{palette.off}"]
         previous = ""
         for address, line in rows:
             shown = "" if address == previous else address
             previous = address
-            found.append(f"    {shown.ljust(wide)}{line}")
-    return found
+            lines.append(f"    {shown.ljust(wide)}{line}")
+    return lines
 
 
 def _legend(changes: list[Change]) -> str:
@@ -135,23 +135,25 @@ def _closing(plan: Plan, changes: list[Change], palette: writer.Palette, width: 
     if not changes and not plan.errored:
         return ["Only outputs change."] if plan.changes_outputs else ["No changes."]
     line = capacities.capacity_line(plan.capacity)
-    found = [line] if width is None else writer.fold(line, width)
+    closing = [line] if width is None else writer.fold(line, width)
     if changes:
         time = f" {phrases.time_line(plan)}" if plan.steps else ""
         tally = f"Plan: {phrases.tally_line(plan)}."
         lines = [f"{tally}{time}"] if width is None else writer.fold(f"{tally}{time}", width)
-        found += [f"{palette.bold}{lines[0][: len(tally)]}{palette.off}{lines[0][len(tally) :]}", *lines[1:]]
+        closing += [f"{palette.bold}{lines[0][: len(tally)]}{palette.off}{lines[0][len(tally) :]}", *lines[1:]]
     if not plan.complete:
-        found.append("Only a part of the stack was planned (--target, --exclude); plan without them to see the rest.")
+        closing.append("Only a part of the stack was planned (--target, --exclude); plan without them to see the rest.")
     if plan.purge:
-        found.append("Deleted data is not kept (--purge).")
+        closing.append("Deleted data is not kept (--purge).")
     blocked = sum(1 for change in changes if change.protected)
     if blocked:
-        found.append(f"{palette.red}Blocked: {_number(blocked, 'protected change')} in the way; this plan cannot be applied.{palette.off}")
+        closing.append(
+            f"{palette.red}Blocked: {_number(blocked, 'protected change')} in the way; this plan cannot be applied.{palette.off}"
+        )
     errors = sum(1 for diagnostic in plan.diagnostics if diagnostic.is_error)
     if errors:
-        found.append(f"{palette.red}This plan cannot be applied: {_number(errors, 'error')}.{palette.off}")
-    return found
+        closing.append(f"{palette.red}This plan cannot be applied: {_number(errors, 'error')}.{palette.off}")
+    return closing
 
 
 def _number(count: int, word: str) -> str:

@@ -11,9 +11,9 @@ def show(call: Call) -> int:
     """Show the machine and where each value came from."""
     from herocloud.views import details
 
-    found = host_status.find(call.folder)
-    exit_codes.tell_diagnostics(call.screen, found.hosting.diagnostics, quiet=call.quiet)
-    host = found.hosting.host
+    machine = host_status.find(call.folder)
+    exit_codes.tell_diagnostics(call.screen, machine.hosting.diagnostics, quiet=call.quiet)
+    host = machine.hosting.host
     presentation.show(call, lambda: details.host_document(host), lambda: details.host_text(host, color=call.screen.color_out))
     return exit_codes.DONE
 
@@ -42,9 +42,9 @@ def list_slices(call: Call) -> int:
     """List the slices and who uses them."""
     from herocloud.views import listings
 
-    found = host_status.find(call.folder)
-    exit_codes.tell_diagnostics(call.screen, found.hosting.diagnostics, quiet=call.quiet)
-    presentation.show_listing(call, listings.slices(found.slices, found.owners))
+    machine = host_status.find(call.folder)
+    exit_codes.tell_diagnostics(call.screen, machine.hosting.diagnostics, quiet=call.quiet)
+    presentation.show_listing(call, listings.slices(machine.slices, machine.owners))
     return exit_codes.DONE
 
 
@@ -52,12 +52,12 @@ def show_slice(call: Call, sid: Annotated[str, flags.argument(metavar="SID", hel
     """Show one slice."""
     from herocloud.views import details, listings
 
-    found = host_status.find(call.folder)
-    host_slice = host_status.find_slice(found, sid)
+    machine = host_status.find(call.folder)
+    host_slice = host_status.find_slice(machine, sid)
     presentation.show(
         call,
-        lambda: {"format_version": "1.0", **listings.slice_row(host_slice, found.owners)},
-        lambda: details.slice_text(host_slice, found.owners, color=call.screen.color_out),
+        lambda: {"format_version": "1.0", **listings.slice_row(host_slice, machine.owners)},
+        lambda: details.slice_text(host_slice, machine.owners, color=call.screen.color_out),
     )
     return exit_codes.DONE
 

@@ -39,17 +39,17 @@ def pull(call: Call, variables: flags.Variables, images: NAMES = None) -> int:
     from herocloud.views import listings, values
 
     chosen = operation.choose(call.folder, requests.make_sources(call, variables), images or ())
-    found: list[dict[str, Json]] = []
+    pulled: list[dict[str, Json]] = []
     try:
         with Teller(call) as teller:
             for pulled_image in operation.pull(call.folder, chosen, teller.about):
-                found.append(pulled_image._asdict())
+                pulled.append(pulled_image._asdict())
                 if pulled_image.new and pulled_image.size is not None:
                     teller.say(f"image `{pulled_image.name}` is here, {values.show_bytes(pulled_image.size)}")
     except KeyboardInterrupt:
         call.note("What has arrived is kept; the next pull or apply goes on from there.")
         raise
-    presentation.show_listing(call, listings.pulled_images(found))
+    presentation.show_listing(call, listings.pulled_images(pulled))
     return exit_codes.DONE
 
 
@@ -68,11 +68,11 @@ def verify(
     from herocloud.views import listings
 
     with Teller(call) as teller:
-        found = operation.verify(call.folder, teller.about(""))
-    wrong = [verified_image for verified_image in found if verified_image.wrong is not None]
+        verified = operation.verify(call.folder, teller.about(""))
+    wrong = [verified_image for verified_image in verified if verified_image.wrong is not None]
     if wrong and remove:
         operation.remove_wrong(call.folder, wrong, requests.make_plain_how(call, lock_timeout))
-    presentation.show_listing(call, listings.verified_images(_verdicts(found, removed=remove)))
+    presentation.show_listing(call, listings.verified_images(_verdicts(verified, removed=remove)))
     if wrong and not remove:
         call.note("`herocloud image verify --remove` removes what is damaged; the next pull or apply fetches it again.")
     return exit_codes.ERROR if wrong and not remove else exit_codes.DONE

@@ -55,8 +55,10 @@ def report(
     from herocloud.reports import html
 
     target = out or Path("report.html")
-    found = lookups.gather(call.folder, requests.choose_stack(call, stack))
-    page = html.render_state(found.host, found.records, found.things, drift=found.drift, history=found.history, generated=time.time())
+    gathered = lookups.gather(call.folder, requests.choose_stack(call, stack))
+    page = html.render_state(
+        gathered.host, gathered.records, gathered.things, drift=gathered.drift, history=gathered.history, generated=time.time()
+    )
     presentation.write(target, page)
     presentation.show(call, lambda: {"format_version": "1.0", "file": str(target)}, lambda: f"Wrote {target}.")
     return exit_codes.DONE

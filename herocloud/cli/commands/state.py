@@ -56,8 +56,8 @@ def lock(call: Call) -> int:
     """Show who holds a lock: of the host, a stack or a VM."""
     from herocloud.views import details
 
-    found = lookups.holders(call.folder)
-    presentation.show(call, lambda: details.holders_document(found), lambda: details.holders_text(found, color=call.screen.color_out))
+    holders = lookups.holders(call.folder)
+    presentation.show(call, lambda: details.holders_document(holders), lambda: details.holders_text(holders, color=call.screen.color_out))
     return exit_codes.DONE
 
 

@@ -49,11 +49,11 @@ def list_table(family: str, table: str) -> Rules | None:
     if not netlink.has_admin() or not table_hooks.has_flags(family, table):
         return _list(["table", family, table])
     known = table_hooks.read(family, table)
-    found: Rules = {}
+    rules: Rules = {}
     for name in known.chains if known is not None else ():
         if _OUR_NAME.match(name):
-            found = {**found, **(list_chain(family, table, name) or {})}
-    return found
+            rules = {**rules, **(list_chain(family, table, name) or {})}
+    return rules
 
 
 def list_chain(family: str, table: str, name: str) -> Rules | None:

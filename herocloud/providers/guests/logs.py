@@ -28,11 +28,11 @@ def clean(said: bytes) -> str:
 
 def last_lines(log: Path, count: int) -> list[str]:
     """Return the last lines of a log and of what was cut off it; raises FileNotFoundError when there is none."""
-    found = _tail(log, count)
+    lines = _tail(log, count)
     old = log.with_name(log.name + _OLD)
-    if len(found) < count and old.exists():
-        found = [*_tail(old, count - len(found)), *found]
-    return [clean(line) for line in found]
+    if len(lines) < count and old.exists():
+        lines = [*_tail(old, count - len(lines)), *lines]
+    return [clean(line) for line in lines]
 
 
 def follow(log: Path, place: int, *, stopped: Callable[[], bool] = lambda: False) -> Iterator[str]:

@@ -204,5 +204,5 @@ def what_is_wrong(path: Path, entry: Entry, cancelled: Callable[[], bool]) -> st
         return f"it is {size} bytes long and should be {entry.size}"
     if entry.fingerprint:
         return None if blocks.fingerprint_of(path, cancelled) == entry.fingerprint else "its content has changed since it was stored"
-    found = blocks.sha256_of(path, cancelled)
-    return None if found == entry.sha256 else f"its sha256 is {found} and should be {entry.sha256}"
+    digest = blocks.sha256_of(path, cancelled)
+    return None if digest == entry.sha256 else f"its sha256 is {digest} and should be {entry.sha256}"

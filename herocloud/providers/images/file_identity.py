@@ -34,10 +34,10 @@ class FileIdentity(NamedTuple):
 def identify(path: Path) -> FileIdentity | None:
     """Return which plain file lies at a path, itself and not what a link leads to."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return FileIdentity(found.st_dev, found.st_ino, birth_of(path)) if stat.S_ISREG(found.st_mode) else None
+    return FileIdentity(status.st_dev, status.st_ino, birth_of(path)) if stat.S_ISREG(status.st_mode) else None
 
 
 def read(more: Json) -> FileIdentity | None:

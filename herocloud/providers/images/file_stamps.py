@@ -37,8 +37,8 @@ class Stamp(NamedTuple):
 
 def stamp(path: Path) -> Stamp:
     """Stamp a file as it is now."""
-    found = path.stat()
-    return Stamp(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, _digest(path, found.st_size))
+    status = path.stat()
+    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, _digest(path, status.st_size))
 
 
 def read(known: Json) -> Stamp | None:
@@ -58,15 +58,15 @@ class Stamps:
     def judge(self, path: Path, known: Stamp | None) -> str:
         """Say what became of a file: `changed`, `gone`, or nothing."""
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError:
             return "gone"
-        if known is None or known.is_of(found):
+        if known is None or known.is_of(status):
             return ""
-        if found.st_size != known.size or (found.st_size > _WHOLE and found.st_mtime_ns != known.modified):
+        if status.st_size != known.size or (status.st_size > _WHOLE and status.st_mtime_ns != known.modified):
             return "changed"
         try:
-            return "" if self._digest_of(path, found) == known.digest else "changed"
+            return "" if self._digest_of(path, status) == known.digest else "changed"
         except OSError:
             return "changed"
 

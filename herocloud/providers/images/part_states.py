@@ -46,19 +46,19 @@ def body_of(path: Path, mark: Mark, stamps: Stamps) -> Part:
     hide that it has to be.
     """
     try:
-        found = path.lstat()
+        status = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
-        found = None
+        status = None
     known = file_identity.read(mark.more) if mark.half is None else None
-    wrong = "" if found is None else file_identity.judge(path, found, known)
+    wrong = "" if status is None else file_identity.judge(path, status, known)
     # A seed can be written again, no matter who has the old one open.
-    lost = known is not None and not mark.part.startswith("seed") and (found is None or wrong)
+    lost = known is not None and not mark.part.startswith("seed") and (status is None or wrong)
     holder = open_files.find_holder(known, path.parent) if known is not None and lost else None
-    if found is None and holder is None:
+    if status is None and holder is None:
         return None
     if mark.body is None:
         return None
-    size = found.st_size if found is not None and not wrong else holder.size if holder is not None else size_of(path)
+    size = status.st_size if status is not None and not wrong else holder.size if holder is not None else size_of(path)
     body = mark.body if size is None else with_size(mark.body, size)
     if holder is not None:
         return {**body, "file": f"{REPLACED if wrong == ANOTHER else LOST}{holder.path}"}

@@ -121,12 +121,12 @@ class Room:
         return total
 
     def _free_at(self, folder: Path) -> int:
-        found = os.statvfs(_existing(folder))
-        return found.f_bavail * found.f_frsize
+        status = os.statvfs(_existing(folder))
+        return status.f_bavail * status.f_frsize
 
     def _size(self) -> int:
-        found = os.statvfs(_existing(self._images))
-        return found.f_blocks * found.f_frsize
+        status = os.statvfs(_existing(self._images))
+        return status.f_blocks * status.f_frsize
 
 
 def _existing(folder: Path) -> Path:

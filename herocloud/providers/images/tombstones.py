@@ -148,8 +148,8 @@ def is_there(folder: Path, maker: Maker) -> bool:
 
 
 def _read_all(folder: Path) -> list[Buried]:
-    found = [tombstone for key in _keys(folder) if (tombstone := read(folder, key)) is not None]
-    return sorted(found, key=lambda one: (one.deleted, one.key))
+    buried = [tombstone for key in _keys(folder) if (tombstone := read(folder, key)) is not None]
+    return sorted(buried, key=lambda one: (one.deleted, one.key))
 
 
 def _keys(folder: Path) -> list[str]:

@@ -122,13 +122,13 @@ def left_of_network(scene: Scene, bridge: str) -> list[str]:
 def left_of_tap(scene: Scene, tap: str) -> list[str]:
     """Name what is left of a tap that is gone."""
     detour = marks.upload_device(tap)
-    found = [f"`{detour}`"] if detour in scene.by_name else []
+    left = [f"`{detour}`"] if detour in scene.by_name else []
     if tap in scene.inbound_rules:
-        found.append(f"what `{tap}` lets in")
+        left.append(f"what `{tap}` lets in")
     if tap in scene.tap_rules:
         # A kernel takes the rules of a device away with it, but never their table.
-        return [f"the rules of `{tap}`", *found]
-    return found or (["the table of taps"] if scene.is_without_taps else [])
+        return [f"the rules of `{tap}`", *left]
+    return left or (["the table of taps"] if scene.is_without_taps else [])
 
 
 def left_of_all(scene: Scene) -> list[str]:
@@ -138,13 +138,13 @@ def left_of_all(scene: Scene) -> list[str]:
 
 def odd_queues(scene: Scene, link: Link, rate: int | None) -> list[str] | None:
     """Name what is not as it is to be where an interface sends and receives; a limit that is missing shows as the rate."""
-    found = [f"{scene.ingresses[link.number].kind} on {link.name}"] if link.number in scene.ingresses else []
+    odd = [f"{scene.ingresses[link.number].kind} on {link.name}"] if link.number in scene.ingresses else []
     queue = scene.queues.get(link.number)
     if queue is not None and queue.kind != "tbf" and queue.own:
-        found.append(f"{queue.kind} on {link.name}")
+        odd.append(f"{queue.kind} on {link.name}")
     elif queue is not None and queue.rate is not None and queue.burst is not None and not _is_bucket(queue, rate):
-        found.append(f"another bucket on {link.name}")
-    return found or None
+        odd.append(f"another bucket on {link.name}")
+    return odd or None
 
 
 def _is_bucket(queue: Queue, rate: int | None) -> bool:

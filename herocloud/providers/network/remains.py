@@ -37,16 +37,16 @@ def find_remains(scene: Scene) -> Iterator[Half]:
             seen = network_rules.read(scene.network_rules, mark, bridge)
             said = {"cidr": seen.cidr, "nat": seen.nat, "isolated": seen.isolated, "forward": seen.forward}
             yield Half(mark, {**said, "gateway": None, "bridge": bridge})
-    found: dict[str, Mark] = {}
+    halves: dict[str, Mark] = {}
     for owned in scene.owned:
         if owned.mark.part.endswith(_UPLOAD):
-            found[marks.tap_of(owned.link.name)] = owned.mark._replace(part=owned.mark.part.removesuffix(_UPLOAD))
+            halves[marks.tap_of(owned.link.name)] = owned.mark._replace(part=owned.mark.part.removesuffix(_UPLOAD))
     for rules in (scene.tap_rules, scene.inbound_rules):
         for tap, chain in rules.items():
             mark = marks.read_comment(chain[0].comment) if chain else None
             if mark is not None and mark.part.startswith("nic."):
-                found.setdefault(tap, scene.renamed(tap, mark))
-    for tap, mark in sorted(found.items()):
+                halves.setdefault(tap, scene.renamed(tap, mark))
+    for tap, mark in sorted(halves.items()):
         if tap not in scene.by_name:
             openings = inbound.read(scene.inbound_rules, tap)
             address, network = (openings.address, marks.OVERLAY) if openings else (None, None)

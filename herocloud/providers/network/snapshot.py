@@ -294,13 +294,13 @@ def _is_of_tap(chain: str, hook: Hook | None) -> bool:
 
 
 def _user_of(folder: Path, tap: str) -> int | None:
-    found = _OF_VM.match(tap)
-    return users.read(folder, found.group(1)) if found else None
+    match = _OF_VM.match(tap)
+    return users.read(folder, match.group(1)) if match else None
 
 
 def _renamed(vms: Path, name: str, mark: Mark) -> Mark:
-    found = _OF_VM.match(name)
-    owner = ownership.read_owner(vms / found.group(1)) if found else None
+    match = _OF_VM.match(name)
+    owner = ownership.read_owner(vms / match.group(1)) if match else None
     if owner is None or (owner.lineage, owner.stack) != (mark.lineage, mark.stack):
         return mark
     return mark._replace(address=owner.address)

@@ -55,8 +55,8 @@ def version() -> str | None:
         said = subprocesses.run([program, "--version"], timeout=10.0).stdout
     except subprocesses.CommandError:
         return None
-    found = re.search(r"version (\S+)", said)
-    return found.group(1) if found else None
+    match = re.search(r"version (\S+)", said)
+    return match.group(1) if match else None
 
 
 def missing() -> str:

@@ -129,18 +129,18 @@ def wanted_processors(machine: Part, number: int) -> set[int] | None:
 
 def _pinned(wanted: Sequence[Sequence[int]], seen: Look) -> list[list[int]]:
     """Say where the threads of the vCPUs may really run; for those that are not there what is wanted is all that is known."""
-    found = [list(one) for one in wanted]
+    pinned = [list(one) for one in wanted]
     for cpu in seen.cpus:
         number = int(cpu["cpu-index"])
-        if number >= len(found) or not found[number]:
+        if number >= len(pinned) or not pinned[number]:
             continue
         try:
             real = os.sched_getaffinity(int(cpu["thread-id"]))
         except OSError:
             continue
-        if real != set(found[number]):
-            found[number] = sorted(real)
-    return found
+        if real != set(pinned[number]):
+            pinned[number] = sorted(real)
+    return pinned
 
 
 def _more_nics(machine: Part, seen: Look) -> list[str]:

@@ -28,8 +28,8 @@ def is_snapshot(part: str) -> bool:
 
 def version_of(world: sqlite3.Connection) -> str:
     """Return the version that this world's hypervisor has."""
-    found = world.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
-    return str(found[0]) if found else VERSION
+    row = world.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+    return str(row[0]) if row else VERSION
 
 
 def take(world: sqlite3.Connection, row: Row, body: Part) -> str:

@@ -99,10 +99,10 @@ def vm_exec(
 
 
 def _run_stand_in(record: Record, command: list[str], stdin: bytes | None, said: dict[bool, bytearray]) -> tuple[int, bool]:
-    found = guests.run_stand_in(record, command, stdin)
-    said[False] += found.stdout
-    said[True] += found.stderr
-    return found.code, False
+    ran = guests.run_stand_in(record, command, stdin)
+    said[False] += ran.stdout
+    said[True] += ran.stderr
+    return ran.code, False
 
 
 def _run_real(

@@ -50,7 +50,7 @@ def state_log(
     """
     digest = desk.digest(secret)
     hidden = _hidden(desk, digest)
-    found = [version for version in lookups.history(desk.folder, stack) if version.serial not in hidden]
+    versions = [version for version in lookups.history(desk.folder, stack) if version.serial not in hidden]
     return [
         LogEntry(
             serial=version.serial,
@@ -68,7 +68,7 @@ def state_log(
             outcome=version.outcome,
             seconds=version.seconds,
         )
-        for version in found[:limit]
+        for version in versions[:limit]
     ]
 
 
@@ -148,10 +148,10 @@ def _choose(desk: Desk, which: str | None, stack: str | None, secret: str) -> _C
         if past_apply.serial not in hidden and stack in (None, past_apply.stack)
     ]
     try:
-        found = reversal.choose(applies, which)
+        chosen = reversal.choose(applies, which)
     except Refused as error:
         raise error_answers.refuse(error) from error
-    return _Chosen(f"apply-{found.apply}", found.stack, found.serial in _hidden(desk, None))
+    return _Chosen(f"apply-{chosen.apply}", chosen.stack, chosen.serial in _hidden(desk, None))
 
 
 @declare(

@@ -32,8 +32,8 @@ def list_jobs(
 ) -> list[JobInfo]:
     """Return jobs, the newest first."""
     digest = desk.digest(secret)
-    found = [job for job in desk.jobs.newest(limit) if job.secret is None or job.secret == digest]
-    return [infos.job_info(job) for job in found if not open_only or job.status not in ENDED]
+    jobs = [job for job in desk.jobs.newest(limit) if job.secret is None or job.secret == digest]
+    return [infos.job_info(job) for job in jobs if not open_only or job.status not in ENDED]
 
 
 @declare("jobs", example=Example({"job_id": "j1"}, _JOB), errors=(NOT_FOUND,))

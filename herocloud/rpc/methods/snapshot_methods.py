@@ -64,17 +64,17 @@ def create_snapshot(
     """
     if (sid is None) == (not sids):
         raise error_answers.invalid("Name one VM in `sid`, or several in `sids`.", None, "sid")
-    found = [desk.find_vm(vm, secret) for vm in dict.fromkeys([sid] if sid is not None else sids)]
-    if len({record.stack for record in found}) > 1:
+    vms = [desk.find_vm(vm, secret) for vm in dict.fromkeys([sid] if sid is not None else sids)]
+    if len({record.stack for record in vms}) > 1:
         hint = "take the snapshots one stack after the other"
         raise error_answers.wrong_state("VMs that are held together are of one stack.", hint, "several-stacks")
     now = time.time()
     params: dict[str, Json] = {
-        "stack": found[0].stack, "vms": [record.address for record in found], "name": name or snapshots.name_at(now), "memory": memory,
+        "stack": vms[0].stack, "vms": [record.address for record in vms], "name": name or snapshots.name_at(now), "memory": memory,
         "now": now,
     }  # fmt: skip
-    asked: Json = [[record.sid for record in found], name, memory]
-    request = taking(desk, found, params)._replace(key=idempotency_key, asked=asked)
+    asked: Json = [[record.sid for record in vms], name, memory]
+    request = taking(desk, vms, params)._replace(key=idempotency_key, asked=asked)
     return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
 
 

@@ -108,9 +108,9 @@ def validate_stack(
     What is wrong is not an error of the call: `valid` says it, with the diagnostics of `herocloud validate --json`.
     """
     sources = _receive(desk, yaml, files, contents, variables, environment)
-    found = stack_files.validate(desk.folder, sources)
+    validated = stack_files.validate(desk.folder, sources)
     stack = inputs.name_of_stack(sources.files)
-    return ValidationInfo(valid=not any(diagnostic.is_error for diagnostic in found), stack=stack, diagnostics=_shown(desk, found))
+    return ValidationInfo(valid=not any(diagnostic.is_error for diagnostic in validated), stack=stack, diagnostics=_shown(desk, validated))
 
 
 _PLAN = {

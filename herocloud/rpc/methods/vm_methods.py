@@ -281,14 +281,14 @@ def list_vms(
     With a secret: only those that were deployed with it. Without one: those that were deployed without.
     """
     digest, recorded = desk.digest(secret), desk.recorded.records
-    found = [
+    records = [
         record
         for name in sorted(recorded)
         if stack is None or name == stack
         for record in sorted(recorded[name].values(), key=lambda record: ids.sort_key(record.address))
         if record.kind == "vm" and secret_of(record) == digest
     ]
-    return [infos.vm_info(desk, record) for record in found]
+    return [infos.vm_info(desk, record) for record in records]
 
 
 @declare("vms", example=Example({"sid": "vnyhs9"}, _VM), errors=(NOT_FOUND,), quick=True)

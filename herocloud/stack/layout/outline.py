@@ -124,10 +124,10 @@ def _read_scalar(event: Any, lines: list[str]) -> Scalar:
 
 def _close(opening: Any, closing: Any, inner: list[Any], *, is_map: bool) -> Node:
     if opening.flow_style or not inner:
-        found: list[Scalar] = []
+        scalars: list[Scalar] = []
         for node, _text in inner:
-            found.extend([node] if isinstance(node, Scalar) else node.scalars if isinstance(node, Flow) else [])
-        return Flow(opening.start_mark, closing.end_mark, tuple(found))
+            scalars.extend([node] if isinstance(node, Scalar) else node.scalars if isinstance(node, Flow) else [])
+        return Flow(opening.start_mark, closing.end_mark, tuple(scalars))
     if not is_map:
         return Block(
             opening.start_mark, False, tuple(Entry(node.start, None, None, node) for node, _text in inner), opening.anchor is not None
@@ -147,7 +147,7 @@ def quote_instances(text: str) -> str:
     lines = LINE_BREAK.split(softened)
     get: Any = parser.make_parser(softened).get_event
     in_flow: list[bool] = []
-    found: list[tuple[int, int, int]] = []
+    places: list[tuple[int, int, int]] = []
     while True:
         event: Any = get()
         if isinstance(event, events.StreamEndEvent):
@@ -159,8 +159,8 @@ def quote_instances(text: str) -> str:
         elif isinstance(event, events.ScalarEvent) and event.implicit[0] and parser.OPEN in event.value and in_flow[-1]:
             opening: Any = event.start_mark
             closing: Any = event.end_mark
-            found.append((opening.line, opening.column, closing.column))
-    for line, begin, end in sorted(found, reverse=True):
+            places.append((opening.line, opening.column, closing.column))
+    for line, begin, end in sorted(places, reverse=True):
         lines[line] = f'{lines[line][:begin]}"{lines[line][begin:end]}"{lines[line][end:]}'
     return parser.restore("\n".join(lines))
 

@@ -97,14 +97,14 @@ def sources(release: str) -> list[str]:
 
 def read(archive: Path, *starts: str) -> dict[str, bytes]:
     """Return the plain files whose path begins with one of these, by path, in one pass through the archive."""
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     with tarfile.open(archive, "r|") as stream:
         for member in stream:
             name = member.name.removeprefix("./")
             if member.isfile() and name.startswith(starts):
                 content = stream.extractfile(member)
-                found[name] = content.read() if content is not None else b""
-    return found
+                files[name] = content.read() if content is not None else b""
+    return files
 
 
 def installed(archive: Path) -> dict[str, str]:
