@@ -4,27 +4,22 @@ From asking for the free lock until it is free again: all the time in which no o
 it, and under it only generations are compared.
 """
 
+import argparse
 import contextlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import workloads
+from campaigns import pairs
 
-from herocloud.apply.steering import Options
-from herocloud.model.outcomes import Event
-from herocloud.model.plans import Plan
-from herocloud.model.words import Approval
 from herocloud.operations import admission, apply
-from herocloud.operations.callers import Granted, How
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked
 
-RUNNING = 1_000
-RUNS = 9
 TARGET = 0.005
 ONE = """\
 stack: extra-{number}
@@ -35,13 +30,12 @@ vms:
 """
 
 
-@contextlib.contextmanager
-def _watch(_plan: Plan, _finished: Collection[str]) -> Iterator[Callable[[Event], None]]:
-    yield lambda _event: None
-
-
 def main() -> None:
-    """Make the thousand, then add one after the other."""
+    """Make those that run, then add one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--running", type=int, default=1_000)
+    parser.add_argument("--runs", type=int, default=9)
+    arguments = parser.parse_args()
     held: list[float] = []
     busy: list[float] = []
     real = admission.locked
@@ -58,18 +52,19 @@ def main() -> None:
     admission.locked = timed
     with tempfile.TemporaryDirectory(prefix="herocloud-bench-") as name:
         folder, data = Path(name), Path(name) / "data"
-        workloads.write_host(data, RUNNING + 2 * RUNS)
-        (folder / "many.yaml").write_text(workloads.stack_text(RUNNING, "counted"), encoding="utf-8")
+        workloads.write_host(data, arguments.running + 2 * arguments.runs)
+        (folder / "many.yaml").write_text(workloads.stack_text(arguments.running, "counted"), encoding="utf-8")
         _apply(data, folder / "many.yaml")
         held.clear()
         busy.clear()
-        for number in range(RUNS):
+        for number in range(arguments.runs):
             path = folder / "one.yaml"
             path.write_text(ONE.format(number=number), encoding="utf-8")
             _apply(data, path)
     middle = statistics.median(held)
     verdict = "ok" if middle <= TARGET else "over"
-    print(f"admission of one VM beside {RUNNING:,} running: the host's lock is held for {middle * 1000:.1f} ms (target 5 ms, {verdict})")
+    beside = f"admission of one VM beside {arguments.running:,} running"
+    print(f"{beside}: the host's lock is held for {middle * 1000:.1f} ms (target 5 ms, {verdict})")
     print(f"shortest {min(held) * 1000:.1f} ms, longest {max(held) * 1000:.1f} ms, {len(held)} admissions")
     print(
         f"CPU time of it {statistics.median(busy) * 1000:.1f} ms; the rest is one wait for the disk, and for a processor where others work"
@@ -77,8 +72,7 @@ def main() -> None:
 
 
 def _apply(data: Path, stack: Path) -> None:
-    how = How(Options(), _watch)
-    applied = apply.plan_and_apply(data, Sources((str(stack),)), Asked(), how, Granted(frozenset(Approval)))
+    applied = apply.plan_and_apply(data, Sources((str(stack),)), Asked(), pairs.how(), pairs.EVERYTHING)
     assert applied.result is not None, "nothing was done"
     assert not applied.result.failed, applied.result.outcomes
 
