@@ -3,7 +3,7 @@
 import stat
 
 from herocloud.model.worlds import Recorded
-from herocloud.state import state_files
+from herocloud.state import data_makers, state_files
 from herocloud.state import store as states
 
 
@@ -40,7 +40,7 @@ def test_two_folders_have_two_lineages(store, tmp_path) -> None:
 
 
 def test_a_new_state_is_empty(store) -> None:
-    assert store.recorded() == Recorded(lineage=store.lineage)
+    assert store.recorded() == Recorded(lineage=store.lineage, data_makers=data_makers.MakersIn(store.folder))
     assert (store.serial, store.unfinished(), store.applies(), store.history(), dict(store.durations())) == (0, None, [], [], {})
 
 
