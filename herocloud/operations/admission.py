@@ -150,6 +150,16 @@ def _say_changed(plan: Plan, changed: Changed, recorded: Recorded, observed: Obs
     thing = observed.things.get(plan.stack, {}).get(address) if observed is not None else None
     record = recorded.records.get(plan.stack, {}).get(address)
     before, now = (change.before, record and record.spec) if kind == "record" else (change.parts_before, thing and thing.parts)
+    if before and not now:
+        what = "is not recorded any more" if kind == "record" else "was there when the plan was made, and nothing of it is now"
+        return found._replace(detail=f"`{address}` {what} (`{changed.planned.key}`). Plan again; nothing was changed.")
+    if now and not before:
+        what = (
+            "was not recorded when the plan was made, and is now"
+            if kind == "record"
+            else "was not there when the plan was made, and is now"
+        )
+        return found._replace(detail=f"`{address}` {what} (`{changed.planned.key}`). Plan again; nothing was changed.")
     if not before or not now:
         return found
     pairs = [

@@ -182,3 +182,22 @@ def test_a_saved_plan_is_shown_without_what_belongs_to_other_plans(herocloud: An
     assert ran.code == 64, ran.both
     assert f"a saved plan is shown as it is; {flag} cannot be given with it" in ran.err
     herocloud.done(*words[:2], environment={"HEROCLOUD_STACK": "other", "HEROCLOUD_FILE": "stack.yaml"})
+
+
+def test_a_stale_plan_says_what_is_gone_and_what_is_new_without_digests(
+    herocloud: Any, applied: Path, edit: Callable[[str, str], None]
+) -> None:
+    edit("db: {image: debian12, vcpus: 2", "db: {image: debian12, vcpus: 3")
+    herocloud.done("plan", "--out", "p.hcplan")
+    herocloud.done("vm", "delete", "db", "-y")
+    ran = herocloud("apply", "p.hcplan")
+    assert ran.code == 10, ran.both
+    assert "`vm.db` is not recorded any more (`record:shop/vm.db`). Plan again" in ran.err
+    assert "`vm.db` was there when the plan was made, and nothing of it is now (`observed:shop/vm.db`). Plan again" in ran.err
+    herocloud.done("plan", "--out", "q.hcplan")
+    edit("vcpus: 3", "vcpus: 2")
+    herocloud.done("apply", "-y", "-q")
+    ran = herocloud("apply", "q.hcplan")
+    assert ran.code == 10, ran.both
+    assert "`vm.db` was not recorded when the plan was made, and is now (`record:shop/vm.db`). Plan again" in ran.err
+    assert "`vm.db` was not there when the plan was made, and is now (`observed:shop/vm.db`). Plan again" in ran.err
