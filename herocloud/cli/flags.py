@@ -113,8 +113,12 @@ class Executing(NamedTuple):
         option("--on-failure", help="After a failed step: begin no change but what begun ones wait for, go on elsewhere, or take back."),
     ] = None
     accelerator: Annotated[
-        Literal["auto", "kvm", "tcg"] | None,
-        option("--accelerator", help="What guests run on under QEMU: what was proven, the processor itself, or emulation."),
+        str | None,
+        option(
+            "--accelerator",
+            metavar="NAME",
+            help="What guests run on under QEMU: what was proven (auto), the processor itself (kvm), or emulation (tcg).",
+        ),
     ] = None
 
 

@@ -76,8 +76,7 @@ def make_asked(
     """Say what plan is wanted; `running` says how it will be run, which decides how long it takes."""
     for name in ("target", "exclude", "replace", "hypervisor"):
         _require_text(getattr(planning, name) or (), f"--{name}")
-    if planning.hypervisor is not None:
-        _require_hypervisor(planning.hypervisor)
+    _require_word(planning.hypervisor, lambda: ("auto", *registry.hypervisor_names()), "a hypervisor", "--hypervisor")
     options = PlanOptions(
         target=tuple(planning.target or ()),
         exclude=tuple(planning.exclude or ()),
@@ -87,6 +86,7 @@ def make_asked(
         purge=planning.purge,
     )
     if running is not None:
+        _require_word(running.accelerator, registry.accelerators, "an accelerator", "--accelerator")
         options = options._replace(parallelism=running.parallelism)
     return Asked(options, planning.refresh, stack, running.accelerator if running is not None else None)
 
@@ -98,13 +98,14 @@ def _require_text(values: Iterable[str], flag: str) -> None:
             raise BadValue(f"{value!r} holds what is not text", flag)
 
 
-def _require_hypervisor(name: str) -> None:
-    """Refuse a name that no stack file could give either."""
-    known = ("auto", *registry.hypervisor_names())
-    if name not in known:
-        close = nearest.nearest(name, known)
-        hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
-        raise BadValue(f"`{name}` is not a hypervisor; {hint}", "--hypervisor")
+def _require_word(name: str | None, words: Callable[[], tuple[str, ...]], noun: str, flag: str) -> None:
+    """Refuse a word that no provider declares."""
+    if name is None or name in (known := words()):
+        return
+    _require_text([name], flag)
+    close = nearest.nearest(name, known)
+    hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
+    raise BadValue(f"`{name}` is not {noun}; {hint}", flag)
 
 
 def refuse_beside_plan(call: Call, *names: str) -> None:
@@ -129,6 +130,7 @@ def make_how(call: Call, running: flags.Executing, *, shutdown: float | None = N
     from herocloud.apply.steering import Options, limit_for
 
     set_up(call.environment, call.verbose)
+    _require_word(running.accelerator, registry.accelerators, "an accelerator", "--accelerator")
     limit = limit_for(shutdown)
     options = Options(running.parallelism, running.on_failure or "stop", step_timeout=limit, shutdown=shutdown)
     return _how(call, options, running.lock_timeout, stream)._replace(accelerator=running.accelerator)

@@ -109,7 +109,9 @@ def with_accelerator(hosting: Hosting, accelerator: str | None) -> Hosting:
     from herocloud.providers import registry
 
     chosen = {
-        declaration.name: {"accelerator": accelerator} for declaration in registry.declarations() if "accelerator" in declaration.settings
+        declaration.name: {"accelerator": accelerator}
+        for declaration in registry.declarations()
+        if accelerator in declaration.settings.get("accelerator", ())
     }
     settings = hosting.context.settings
     merged = {name: {**settings.get(name, {}), **chosen.get(name, {})} for name in (*settings, *chosen)}

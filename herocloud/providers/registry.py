@@ -97,6 +97,11 @@ def network_modes() -> dict[str, NetworkRole]:
     return {role.mode: role for role in real if role is not None}
 
 
+def accelerators() -> tuple[str, ...]:
+    """Return every word that a provider takes for what its guests run on."""
+    return tuple(dict.fromkeys(word for declaration in declarations() for word in declaration.settings.get("accelerator", ())))
+
+
 def simulation() -> Declaration:
     """Return the provider that only simulates."""
     return next(declaration for declaration in declarations() if declaration.simulation is not None)

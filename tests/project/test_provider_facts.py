@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from herocloud.providers import registry
+
 PRODUCT = Path(__file__).parents[2] / "herocloud"
 OWN = "providers/simulator/"
 REGISTRY = "providers/registry.py"
@@ -53,12 +55,17 @@ def _sources() -> Iterator[tuple[str, str]]:
         yield str(path.relative_to(PRODUCT)), path.read_text(encoding="utf-8")
 
 
-def test_the_simulator_is_named_in_its_own_package_only() -> None:
+AMBIGUOUS = {"images", "mycelium", "network"}
+"""Names of providers that are also words for kinds of resources and roles."""
+
+
+@pytest.mark.parametrize("provider", sorted({*registry.names()} - AMBIGUOUS))
+def test_a_provider_is_named_in_its_own_package_only(provider: str) -> None:
     found = [
         f"{name}:{line}"
         for name, source in _sources()
-        if not name.startswith(OWN) and GENERATED not in source.partition("\n")[0]
-        for line in find_names(source, "simulator")
+        if not name.startswith(f"providers/{provider.replace('-', '_')}/") and GENERATED not in source.partition("\n")[0]
+        for line in find_names(source, provider)
     ]
     assert found == [], "ask the declaration: `registry.simulation()`, `is_simulated`, a capability"
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -19,6 +19,7 @@ from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.operations import apply, plan_files
 from herocloud.operations.callers import Handed
+from herocloud.providers import registry
 from herocloud.rpc import error_answers, error_codes, infos, work
 from herocloud.rpc.answers import JobInfo
 from herocloud.rpc.desk import Desk
@@ -40,6 +41,10 @@ from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
 
 Seconds = Annotated[float, Field(ge=0, le=86400)]
+if TYPE_CHECKING:
+    Accelerator = str
+else:
+    Accelerator = Literal[registry.accelerators()]
 
 
 class RunOptions(pydantic.BaseModel):
@@ -55,7 +60,7 @@ class RunOptions(pydantic.BaseModel):
     on_failure: Literal["stop", "continue", "rollback"] = "stop"
     shutdown: Annotated[float | None, Field(ge=0, le=86400, description="Seconds that guests have to shut down.")] = None
     lock_timeout: Seconds = 30.0
-    accelerator: Literal["auto", "kvm", "tcg"] | None = None
+    accelerator: Accelerator | None = None
     user: Annotated[str, Field(max_length=256, description="Who is to stand in `state log`.")] = ""
     command: Annotated[str, Field(max_length=64, description="With what.")] = ""
 
