@@ -51,10 +51,10 @@ def test_a_turn_is_one_transaction_with_the_intents_before_the_acts(site: Any, s
     assert order.index("'intent'") < len(order) - 1 - order[::-1].index("COMMIT")
 
 
-COUNT = """\
+APPLY = """\
 import sys
 from herocloud.cli import entry
-sys.argv = ["herocloud", "apply", "-y", "-q"]
+sys.argv = ["herocloud", "apply", "-y", "-q", "--parallelism", "1"]
 raise SystemExit(entry.main())
 """
 
@@ -63,9 +63,17 @@ raise SystemExit(entry.main())
 def test_every_turn_reaches_the_disk_once(herocloud: Any, tmp_path: Path) -> None:
     herocloud.write("stack: one\nnetworks:\n  lan: {cidr: 10.1.0.0/24}\n")
     herocloud.done("apply", "-y", "-q")
-    herocloud.write("stack: one\nnetworks:\n  lan: {cidr: 10.1.0.0/24}\n  more: {cidr: 10.2.0.0/24}\n")
-    log = tmp_path / "calls"
-    command = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(log), sys.executable, "-c", COUNT]
+    alone, together = (_syncs_of(herocloud, tmp_path, networks) for networks in (["n2"], ["n3", "n4", "n5"]))
+    assert alone >= 4, "begin, intent, outcome and finish each wait for the disk"
+    assert together == alone + 2, "the turn in which a step ends and the next one begins waits once"
+
+
+def _syncs_of(herocloud: Any, folder: Path, networks: list[str]) -> int:
+    """Add networks, one step after the other, and count how often the journal waits for the disk."""
+    stack = herocloud.folder / "stack.yaml"
+    more = "".join(f"  {name}: {{cidr: 10.{name[1:]}.0.0/24}}\n" for name in networks)
+    stack.write_text(stack.read_text(encoding="utf-8") + more, encoding="utf-8")
+    log = folder / "calls"
+    command = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(log), sys.executable, "-c", APPLY]
     subprocess.run(command, cwd=herocloud.folder, env={**os.environ}, check=True, capture_output=True, timeout=120)
-    synced = [line for line in log.read_text(encoding="utf-8").splitlines() if "state.db-wal" in line]
-    assert len(synced) >= 4, "begin, intent, outcome and finish each wait for the disk"
+    return sum("state.db-wal" in line for line in log.read_text(encoding="utf-8").splitlines())
