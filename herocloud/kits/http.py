@@ -5,12 +5,12 @@ Only local programs are called this way, so the environment's proxies are never 
 the caller. What is an error is that no answer came; whether the request was received is then unknown, except for `Unreachable`.
 """
 
+import contextlib
 import re
 import socket as socket_module
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -84,30 +84,32 @@ class HttpClient:
 
     def request(self, method: str, path: str, body: Json = None, *, timeout: float | None = None) -> Answer:
         """Send a request and return the answer, whatever its status. A body that is not None goes as JSON."""
-        if method == "GET" and self._socket is not None and not self._kept:
-            return _get_once(self._socket, self._base, path, self._timeout if timeout is None else timeout)
+        content = None if body is None else jsons.dumps(body).encode()
+        given = self._timeout if timeout is None else timeout
+        if self._socket is not None and not self._kept:
+            prefix = "/".join(["", *self._base.split("/")[3:]])
+            return _ask_once(self._socket, _Question(method, prefix, path, content), given)
+        if self._client is None and self._socket is None:
+            self._look_for_port(min(given, _CONNECTING))
         import httpx
 
-        content = None if body is None else jsons.dumps(body).encode()
         headers = {} if content is None else {"Content-Type": "application/json"}
-        given = self._timeout if timeout is None else timeout
         longest = given if self._socket is not None else _CONNECTING
         where = str(self._socket) if self._socket is not None else self._base
         if self._socket is not None and not self._answers:
             _knock(self._socket)
         self._answers = False
         try:
-            with self._ready() as client:
-                answer = client.request(
-                    method,
-                    f"{self._base}{path}",
-                    content=content,
-                    headers=headers,
-                    timeout=httpx.Timeout(given, connect=min(given, longest)),
-                )
+            answer = self._ready().request(
+                method,
+                f"{self._base}{path}",
+                content=content,
+                headers=headers,
+                timeout=httpx.Timeout(given, connect=min(given, longest)),
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             if self._socket is None and isinstance(error, httpx.ConnectTimeout):
-                raise Dropped(f"connecting to `{where}` comes to no end; a firewall that drops what comes in by `lo` does that") from error
+                raise Dropped(_dropped(where)) from error
             raise Unreachable(f"nobody answers at `{where}` ({error})") from error
         except httpx.TimeoutException as error:
             raise TimedOut(f"`{where}` did not answer {method} {path} in time") from error
@@ -115,6 +117,16 @@ class HttpClient:
             raise HttpError(f"`{where}` broke off {method} {path} ({error})") from error
         self._answers = True
         return Answer(answer.status_code, answer.text, answer.headers)
+
+    def _look_for_port(self, seconds: float) -> None:
+        """Find out whether anybody listens on a port: loading httpx only to hear that nobody does takes most of a small plan."""
+        host, _, port = self._base.split("/")[2].rpartition(":")
+        try:
+            socket_module.create_connection((host.strip("[]"), int(port)), seconds).close()
+        except TimeoutError as error:
+            raise Dropped(_dropped(self._base)) from error
+        except OSError as error:
+            raise Unreachable(f"nobody answers at `{self._base}` ({error})") from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -130,20 +142,11 @@ class HttpClient:
         """Close the connections."""
         self.close()
 
-    @contextmanager
-    def _ready(self) -> "Iterator[httpx.Client]":
-        """Yield a client; one that keeps no connection connects to the socket that was looked at, and to no other."""
-        if self._socket is not None and not self._kept:
-            try:
-                with own_sockets.held(self._socket) as place, self._make(place) as client:
-                    yield client
-            except OSError as error:
-                raise Unreachable(f"nobody answers at `{self._socket}` ({error.strerror})") from error
-            return
+    def _ready(self) -> "httpx.Client":
         with self._lock:
             if self._client is None:
                 self._client = self._make(None if self._socket is None else str(self._socket))
-        yield self._client
+        return self._client
 
     def _make(self, socket: str | None) -> "httpx.Client":
         import httpx
@@ -153,10 +156,34 @@ class HttpClient:
         return httpx.Client(transport=transport, trust_env=False)
 
 
-def _get_once(socket: Path, base: str, path: str, timeout: float) -> Answer:
-    """Put one question over a socket of its own. Those who look at many programs do nothing else, and httpx takes longer to load."""
+def _dropped(where: str) -> str:
+    return f"connecting to `{where}` comes to no end; a firewall that drops what comes in by `lo` does that"
+
+
+class _Question(NamedTuple):
+    """What is asked over a socket of its own."""
+
+    method: str
+    prefix: str
+    path: str
+    content: bytes | None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def as_bytes(self) -> bytes:
+        """Return what is sent."""
+        lines = [f"{self.method} {self.prefix}{self.path} HTTP/1.1", "Host: localhost", "Accept: application/json"]
+        if self.content is not None:
+            lines.append("Content-Type: application/json")
+        if self.method != "GET":
+            lines.append(f"Content-Length: {len(self.content or b'')}")
+        return "\r\n".join([*lines, "", ""]).encode() + (self.content or b"")
+
+
+def _ask_once(socket: Path, question: _Question, timeout: float) -> Answer:
+    """Put one question over a socket of its own. httpx takes longer to load, and ten times as long for each of them."""
     until = time.monotonic() + timeout
-    target = "/".join(["", *base.split("/")[3:]]) + path
     read = bytearray()
     with socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_STREAM | socket_module.SOCK_CLOEXEC) as wire:
         wire.settimeout(timeout)
@@ -166,17 +193,19 @@ def _get_once(socket: Path, base: str, path: str, timeout: float) -> Answer:
         except OSError as error:
             raise Unreachable(f"nobody answers at `{socket}` ({error.strerror})") from error
         try:
-            wire.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n".encode())
+            # One that has read enough may answer and close at once: what it says is the better message.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                wire.sendall(question.as_bytes())
             while (answer := parse_answer(read)) is None:
                 wire.settimeout(max(0.001, until - time.monotonic()))
                 piece = wire.recv(65536)
                 if not piece or len(read) > _LARGEST_ANSWER:
-                    raise HttpError(f"`{socket}` broke off GET {path}")
+                    raise HttpError(f"`{socket}` broke off {question}")
                 read += piece
         except TimeoutError as error:
-            raise TimedOut(f"`{socket}` did not answer GET {path} in time") from error
+            raise TimedOut(f"`{socket}` did not answer {question} in time") from error
         except OSError as error:
-            raise HttpError(f"`{socket}` broke off GET {path} ({error.strerror})") from error
+            raise HttpError(f"`{socket}` broke off {question} ({error.strerror})") from error
     return answer
 
 

@@ -5,6 +5,8 @@ import http.server
 import json
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,3 +149,40 @@ def test_a_program_that_trickles_is_bounded_as_a_whole(tmp_path: Path) -> None:
         with pytest.raises(TimedOut):
             HttpClient("http://localhost", socket=tmp_path / "s", timeout=0.5, keep=False).request("GET", "/x")
         over.set()
+
+
+def test_one_that_answers_before_it_has_read_everything_is_heard(tmp_path: Path) -> None:
+    """As a program does that takes no long request: it says so, and closes."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def refuse() -> None:
+            wire, _ = listener.accept()
+            with wire:
+                wire.sendall(b"HTTP/1.1 400 \r\nContent-Length: 8\r\n\r\ntoo long")
+
+        answering = threading.Thread(target=refuse, daemon=True)
+        answering.start()
+        client = HttpClient("http://localhost", socket=tmp_path / "s", timeout=5, keep=False)
+        answer = client.request("PUT", "/x", "x" * 4 * 1024**2)
+        answering.join()
+    assert (answer.status, answer.text) == (400, "too long")
+
+
+def test_what_answers_on_a_socket_of_its_own_or_not_at_all_needs_no_httpx(tmp_path: Path) -> None:
+    lines = [
+        "import sys",
+        "from pathlib import Path",
+        "from herocloud.kits.http import HttpClient, Unreachable",
+        f"clients = [HttpClient('http://localhost', socket=Path({str(tmp_path / 's')!r}), keep=False), HttpClient('http://127.0.0.1:9')]",
+        "for client in clients:",
+        "    try:",
+        "        client.request('PUT', '/x', {})",
+        "        raise SystemExit('somebody answers')",
+        "    except Unreachable:",
+        "        pass",
+        "raise SystemExit('httpx was loaded' if 'httpx' in sys.modules else 0)",
+    ]
+    ran = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")

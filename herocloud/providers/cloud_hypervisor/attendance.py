@@ -25,21 +25,14 @@ def start(data: Path, sid: str) -> None:
     record = identity.record_path(data, sid, _NAME)
     if identity.running(data, sid, _NAME) is not None:
         return
-    # Isolated and without site-packages: it needs neither, and starts in a third of the time.
-    command = [
-        sys.executable,
-        "-I",
-        "-S",
-        attendant.__file__,
-        str(folders.machine_folder(data, sid)),
-        str(folders.runtime_folder(data, sid)),
-    ]
+    program = Path(attendant.__file__)
+    command = [str(program), str(folders.machine_folder(data, sid)), str(folders.runtime_folder(data, sid))]
     environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}"}
     unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}"
-    cage = cages.beside(data, sid, sys.executable, [Path(attendant.__file__)])
+    cage = cages.beside(data, sid, sys.executable, [program])
     # It checks whether the VMM is kept, which shows in who holds its lock.
     grants.readable(data, sid, identity.record_path(data, sid).with_name(f"{identity.RECORD}.lock"))
-    launch.launch(Launch(record, command, folders.console_socket(data, sid), "on-failure", environment, unit, cage))
+    launch.launch(Launch(record, command, folders.console_socket(data, sid), "on-failure", environment, unit, cage, python=program))
     launch.keep(record, kept=True)
 
 

@@ -7,16 +7,17 @@ does both, with the standard library alone, because there is one of it per VM. I
 It also keeps small what the program writes about itself, its events and its log: a guest that resets its devices again and again makes
 lines without end, and the program knows no limit.
 
+`jail` becomes this program without starting another interpreter, and what it imports at its start is small: it starts once per VM, and
+`socket`, `selectors` and `contextlib` would take more of a processor than all that it does there.
+
 A program in another language would take less memory, and something to compile it; a file as serial port takes no process, and the program
 empties it at every start of the guest.
 """
 
-import contextlib
+import _socket
 import fcntl
-import json
 import os
-import selectors
-import socket
+import select
 import sys
 import time
 
@@ -34,6 +35,7 @@ _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 _TELLS_ABSENCE = 53
 """The first release with a status code of its own for "there is no VM"."""
 _ABSENT = b"VM is not created"
+_READ, _WRITE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR, select.EPOLLOUT
 _WAITING = 1024**2
 """Bytes that are kept for somebody at the console who does not read."""
 
@@ -47,9 +49,11 @@ class Attendant:
         self._serial_path, self._api_path = os.path.join(sockets, "tty.sock"), os.path.join(sockets, "api.sock")  # noqa: PTH118
         self._console_path = os.path.join(sockets, "serial.sock")  # noqa: PTH118
         self._log = os.open(self._file("serial.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._selector = selectors.DefaultSelector()
-        self._serial: socket.socket | None = None
-        self._people: dict[socket.socket, bytearray] = {}
+        self._poll = select.epoll()
+        self._serial: _socket.socket | None = None
+        self._people: dict[int, _socket.socket] = {}
+        self._waiting: dict[int, bytearray] = {}
+        """What each of them has not read yet."""
         self._eager_until = time.monotonic() + _EAGER
         self._next_try = 0.0
         self._next_look = time.monotonic() + _BETWEEN_LOOKS
@@ -62,42 +66,42 @@ class Attendant:
                 self._reach()
             if self._serial is None and not self._is_kept():
                 return 0
-            for key, events in self._selector.select(_SOON if self._serial is None else _BETWEEN_LOOKS):
-                self._handle(key.fileobj, events)
+            for number, events in self._poll.poll(_SOON if self._serial is None else _BETWEEN_LOOKS):
+                self._handle(number, events)
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + _BETWEEN_LOOKS
                 for name in _GROWING:
-                    with contextlib.suppress(OSError):
+                    with _Quietly(OSError):
                         bound(self._file(name))
 
-    def _handle(self, wire: object, events: int) -> None:
-        if wire is self._listener:
+    def _handle(self, number: int, events: int) -> None:
+        if number == self._listener.fileno():
             self._welcome()
-        elif wire is self._serial:
+        elif self._serial is not None and number == self._serial.fileno():
             self._hear()
-        elif isinstance(wire, socket.socket) and wire in self._people:
-            if events & selectors.EVENT_WRITE:
-                self._write(wire)
-            if events & selectors.EVENT_READ:
-                self._type(wire)
+        elif number in self._people:
+            if events & _WRITE:
+                self._write(number)
+            if events & _READ and number in self._people:
+                self._type(number)
 
     def _file(self, name: str) -> str:
         return os.path.join(self._folder, name)  # noqa: PTH118
 
-    def _listen(self) -> socket.socket:
-        with contextlib.suppress(FileNotFoundError):
+    def _listen(self) -> _socket.socket:
+        with _Quietly(FileNotFoundError):
             os.unlink(self._console_path)  # noqa: PTH108
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         listener.bind(self._console_path)
         listener.listen(4)
         listener.setblocking(False)
-        self._selector.register(listener, selectors.EVENT_READ)
+        self._poll.register(listener.fileno(), select.EPOLLIN)
         return listener
 
     # The guest's side.
 
     def _reach(self) -> None:
-        wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        wire = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             wire.connect(self._serial_path)
         except OSError:
@@ -109,7 +113,7 @@ class Attendant:
             return
         wire.setblocking(False)
         self._serial = wire
-        self._selector.register(wire, selectors.EVENT_READ)
+        self._poll.register(wire.fileno(), select.EPOLLIN)
 
     def _hear(self) -> None:
         if self._serial is None:
@@ -121,20 +125,20 @@ class Attendant:
         except OSError:
             said = b""
         if not said:
-            self._selector.unregister(self._serial)
+            self._poll.unregister(self._serial.fileno())
             self._serial.close()
             self._serial = None
             self._eager_until = time.monotonic() + _EAGER
             self._next_try = 0.0
             return
         self._keep(said)
-        for wire in list(self._people):
-            if len(self._people[wire]) < _WAITING:
-                self._people[wire] += said
-                self._write(wire)
+        for number in list(self._people):
+            if len(self._waiting[number]) < _WAITING:
+                self._waiting[number] += said
+                self._write(number)
 
     def _keep(self, said: bytes) -> None:
-        with contextlib.suppress(OSError):
+        with _Quietly(OSError):
             os.write(self._log, said)
             if os.fstat(self._log).st_size > _LIMIT:
                 self._cut()
@@ -152,40 +156,41 @@ class Attendant:
     # The people's side.
 
     def _welcome(self) -> None:
-        with contextlib.suppress(OSError):
-            wire, _ = self._listener.accept()
+        with _Quietly(OSError):
+            number, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001  (what `socket.accept` is made of)
+            wire = _socket.socket(fileno=number)
             wire.setblocking(False)
-            self._people[wire] = bytearray()
-            self._selector.register(wire, selectors.EVENT_READ)
+            self._people[number], self._waiting[number] = wire, bytearray()
+            self._poll.register(number, select.EPOLLIN)
 
-    def _type(self, wire: socket.socket) -> None:
+    def _type(self, number: int) -> None:
         try:
-            typed = wire.recv(_PIECE)
+            typed = self._people[number].recv(_PIECE)
         except BlockingIOError:
             return
         except OSError:
             typed = b""
         if not typed:
-            self._leave(wire)
+            self._leave(number)
         elif self._serial is not None:
-            with contextlib.suppress(OSError):
+            with _Quietly(OSError):
                 self._serial.sendall(typed)
 
-    def _write(self, wire: socket.socket) -> None:
-        waiting = self._people[wire]
+    def _write(self, number: int) -> None:
+        waiting = self._waiting[number]
         try:
-            del waiting[: wire.send(waiting)]
+            del waiting[: self._people[number].send(waiting)]
         except BlockingIOError:
             pass
         except OSError:
-            self._leave(wire)
+            self._leave(number)
             return
-        self._selector.modify(wire, selectors.EVENT_READ | (selectors.EVENT_WRITE if waiting else 0))
+        self._poll.modify(number, select.EPOLLIN | (select.EPOLLOUT if waiting else 0))
 
-    def _leave(self, wire: socket.socket) -> None:
-        del self._people[wire]
-        self._selector.unregister(wire)
-        wire.close()
+    def _leave(self, number: int) -> None:
+        self._poll.unregister(number)
+        del self._waiting[number]
+        self._people.pop(number).close()
 
     # The VMM.
 
@@ -207,13 +212,15 @@ class Attendant:
         """Give a VMM that was started again its VM. One that somebody else is starting just now has a file that says so."""
         if os.path.exists(self._file("process.stop")):  # noqa: PTH110
             return
+        import json
+
         try:
             with open(self._file("boot.json"), "rb") as stream:  # noqa: PTH123
                 config = stream.read()
             if not self._is_empty():
                 return
             for path in json.loads(config)["unlink"]:
-                with contextlib.suppress(FileNotFoundError):
+                with _Quietly(FileNotFoundError):
                     os.unlink(path)  # noqa: PTH108
             if self._call("PUT", "vm.create", json.dumps(json.loads(config)["config"]).encode())[0] < 300:
                 status = self._call("PUT", "vm.boot")[0]
@@ -228,12 +235,15 @@ class Attendant:
         status, answer = self._call("GET", "vm.info")
         if status in (200, 404):
             return status == 404
+        import json
+
         found = json.loads(self._call("GET", "vmm.ping")[1].partition(b"\r\n\r\n")[2])
         release = int(found["version"].lstrip("v").partition(".")[0])
         return release < _TELLS_ABSENCE and _ABSENT in answer
 
     def _call(self, method: str, call: str, body: bytes = b"") -> tuple[int, bytes]:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+        wire = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
             wire.settimeout(60)
             wire.connect(self._api_path)
             head = f"{method} /api/v1/{call} HTTP/1.1\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n\r\n"
@@ -241,7 +251,22 @@ class Attendant:
             answer = b""
             while not _is_whole(answer) and (piece := wire.recv(_PIECE)):
                 answer += piece
+        finally:
+            wire.close()
         return int(answer.split(b" ", 2)[1]), answer
+
+
+class _Quietly:
+    """What `contextlib.suppress` does."""
+
+    def __init__(self, *kinds: type[BaseException]) -> None:
+        self._kinds = kinds
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        return kind is not None and issubclass(kind, self._kinds)
 
 
 def bound(path: str) -> None:

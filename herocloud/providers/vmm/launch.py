@@ -40,6 +40,8 @@ loader=$6
 folder=$7
 events=$8
 umask 077
+# A shell sets these for its children; a companion would have them for as long as it lives.
+unset PWD OLDPWD
 exec 9<>"$record.lock" || exit 75
 case $0 in
 *-adopter) adopts=1; exec 8>>"$record.adopter" && flock -n 8 || exit 75 ;;
@@ -146,6 +148,8 @@ class Launch(NamedTuple):
     """Who connects to that socket."""
     bounds_log: bool = False
     """Whether its serial log is kept small for it."""
+    python: Path | None = None
+    """The file of a companion that needs the standard library alone: `jail` runs it, with the command as its words."""
     says_signaled: tuple[str, str] | None = None
     """The log beside its record, and the words in it, by which a program that ends with 0 says that a signal ended it."""
 
@@ -185,6 +189,8 @@ def prepare(what: Launch) -> None:
     """Write down with what the process is started, and when it is started again; the shell beside it reads this whenever it starts it."""
     program = shutil.which(what.command[0]) or what.command[0]
     orders = [("digest", jsons.digest(list(what.command))), ("socket", str(what.socket)), ("program", program)]
+    if what.python is not None:
+        orders.append(("python", str(what.python)))
     orders += [("word", word) for word in what.command]
     orders += [("environment", f"{name}={value}") for name, value in what.environment.items()]
     if what.listens is not None:

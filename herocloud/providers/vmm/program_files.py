@@ -12,6 +12,7 @@ from pathlib import Path
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/gnu")
 """Folders that hold the host's programs; `jail` shows all of them."""
+_BEGINNINGS = tuple(f"{one}/" for one in SYSTEM)
 _LONGEST_SCRIPT = 64 * 1024
 _MOST_LINKS = 40
 
@@ -59,4 +60,4 @@ def _around(path: Path) -> list[Path]:
 
 
 def _is_system(path: Path) -> bool:
-    return any(path == Path(one) or Path(one) in path.parents for one in SYSTEM)
+    return f"{path}/".startswith(_BEGINNINGS)

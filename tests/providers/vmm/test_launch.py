@@ -1,5 +1,6 @@
 """What is started outlives whoever started it, is started once, and says how it ended."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -137,3 +138,18 @@ def test_the_program_before_a_vmm_is_compiled_once(tmp_path: Path) -> None:
     assert compiled.stat().st_mtime_ns == written
     source.write_text("print('another one')\n")
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "another one\n"
+
+
+def test_a_companion_in_python_is_run_by_the_interpreter_that_is_there(stand, eventually) -> None:
+    """With words and an environment of its own, and a failure of its own is none of the cage's."""
+    program, said = stand.data / "companion.py", stand.data / "said"
+    lines = ["import os, sys", f"print(sys.argv[1:], dict(os.environ), __name__, file=open({str(said)!r}, 'w'))"]
+    program.write_text("\n".join([*lines, "raise FileNotFoundError(2, 'no such thing', 'x')\n"]))
+    with contextlib.suppress(Permanent):
+        # It may be over before anybody has looked at it.
+        stand.start(str(program), "a b", "--", python=program)
+    assert eventually(lambda: stand.beside("ended").exists() and stand.beside("ended").read_text())
+    words, environment = ["a b", "--"], {identity.TOKEN: identity.token(stand.data, stand.sid)}
+    assert said.read_text() == f"{words} {environment} __main__\n"
+    assert stand.beside("ended").read_text() == "1\n"
+    assert "Traceback" in stand.beside("log").read_text()
