@@ -19,7 +19,7 @@ from herocloud.model.ids import PlanId, StepId
 from herocloud.model.plans import Change, Fact, Plan
 from herocloud.model.steps import KINDS, NOTHING, Step, restores_data
 from herocloud.model.words import Action, Severity
-from herocloud.plan import capacity, conflicts, estimates, facts, order, overlay_rules, preparation
+from herocloud.plan import capacity, conflicts, estimates, facts, order, overlay_rules, preparation, takers
 from herocloud.plan.capacity import Proof
 from herocloud.plan.draft import Draft
 
@@ -80,7 +80,9 @@ def _order_and_prove(draft: Draft) -> Ordered:
         proof = capacity.prove(steps, waits, draft.used, host, stack, draft.free_slices)
         for step, givers in proof.waits.items():
             waits[step] = waits.get(step, set()) | givers
-        if proof.waits:
+        late = takers.wait_for_givers(steps, waits, proof.waits)
+        if late != draft.waits:
+            waits = late
             steps = order.sort_steps(steps, waits)
         prepared = preparation.wait_for_preparations(steps, waits)
         if prepared != waits:
