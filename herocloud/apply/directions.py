@@ -218,7 +218,7 @@ class Backward:
 
     def failed(self, step: Step, why: str, at: float, seconds: float) -> Entry:
         """Journal why it could not be taken back; its state stays, so that a resume knows that it is going backwards."""
-        return Entry(step.id, "undoing", at, why, seconds)
+        return self._journal.not_undone(step, at, seconds, why)
 
     def skipped(self, step: Step, because: str, at: float) -> Entry | None:  # noqa: ARG002  (a way has one shape)
         """Journal nothing: the step is as done as it was."""

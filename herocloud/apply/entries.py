@@ -241,6 +241,11 @@ class Journal:
         after = original if self._to_undo[step.address] == 0 else undo_step(before, step, original)
         return self._enter(Entry(step.id, event, at, detail, seconds), before, after)
 
+    def not_undone(self, step: Step, at: float, seconds: float, why: str) -> Entry:
+        """Say that a step could not be taken back. From here on its record does not know any more what is there."""
+        record = self._record_of(self._changes[step.address])
+        return self._enter(Entry(step.id, "undoing", at, why, seconds), record, record and record._replace(complete=False))
+
     def left_to_undo(self, step: Step) -> int:
         """Count the steps of the same address that are still to be taken back."""
         return self._to_undo[step.address]

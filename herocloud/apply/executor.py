@@ -25,7 +25,7 @@ from herocloud.model.applies import apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, PlanId, StepId
-from herocloud.model.outcomes import Event, Outcome, Result
+from herocloud.model.outcomes import NOT_TAKEN_BACK, Event, Outcome, Result
 from herocloud.model.plans import Fact, Plan
 from herocloud.model.steps import KINDS, Step
 from herocloud.model.words import Status
@@ -174,7 +174,7 @@ def merge_outcomes(forward: Sequence[Outcome], back: Ended, done: Collection[Ste
     for outcome in back.outcomes:
         before = merged.get(outcome.step)
         if outcome.status is Status.FAILED:
-            why = f"could not be taken back: {outcome.error}"
+            why = f"{NOT_TAKEN_BACK}: {outcome.error}"
             error = f"{before.error}; {why}" if before is not None and before.error else why
             merged[outcome.step] = outcome._replace(error=error, back_failed=True, stays=outcome.step in done)
         elif outcome.status is Status.UNDONE and (before is None or before.status is not Status.FAILED):

@@ -23,7 +23,11 @@ class Outcome(NamedTuple):
     back_failed: bool = False
     """True when it could not be taken back: what it did, or a part of it, may still be there."""
     stays: bool = False
-    """True when it could not be taken back and was done before: what it did is still there."""
+    """True when it could not be taken back and was done before: what it did may still be there."""
+
+
+NOT_TAKEN_BACK = "could not be taken back"
+"""How the error of such a step begins, or goes on."""
 
 
 EventType = Literal[

@@ -1,4 +1,4 @@
-"""Whether `undo` would take back what a failed apply has done: asked before anybody is advised to run it."""
+"""Whether `undo` would take back what a failed apply, or its rollback, has left: asked before anybody is advised to run it."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from herocloud.operations import reversal
 
 def ask(folder: Path, number: int, result: Result) -> Result:
     """Return the result with what stands against an undo of it, where it failed and would be offered for that."""
-    if not result.failed or result.interrupted or result.went_back:
+    if not result.failed or result.interrupted or result.rolled_back:
         return result
     try:
         planned = reversal.plan_undo(folder, apply_id(number))

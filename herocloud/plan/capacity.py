@@ -297,6 +297,15 @@ class _Reach:
         return self._next
 
 
+_SHORT = "does-not-fit-"
+"""How the codes of findings begin that say what there is not enough of."""
+
+
+def fits(found: Iterable[Diagnostic]) -> bool:
+    """Return whether none of these findings says that a plan does not fit its host."""
+    return not any(diagnostic.code.startswith(_SHORT) for diagnostic in found)
+
+
 _HINTS = {
     "disk": "; `herocloud state gc` frees the space of data that was deleted, `--purge` deletes it at once",
     "hugepages": "; `sysctl vm.nr_hugepages=N` sets more of them aside",
@@ -317,7 +326,7 @@ def _too_small(resource: str, missing: Iterable[tuple[int, Step]], steps: Sequen
 
     blamed = smallest_set(asks, lacking)
     found = Diagnostic(
-        code=f"does-not-fit-{resource.replace('_', '-')}",
+        code=f"{_SHORT}{resource.replace('_', '-')}",
         summary="The plan does not fit this host",
         detail=f"{NAMES[resource]}: {show(level.before)} of {show(level.limit or 0)} in use, ",
         address=blamed[0] if blamed else None,

@@ -122,7 +122,7 @@ class Decider:
             folder = wanted["path"].rpartition("/")[0]
             return {"volume": {**wanted, "path": f"{folder}/{self.made_as.get(case.name, case.name)}.raw"}}
         before = max(there["size"], recorded["size"] if recorded and case.present else 0)
-        if before > wanted["size"]:
+        if before > wanted["size"] != there["size"]:
             smaller = f"from {sizes.format_size(before)} to {sizes.format_size(wanted['size'])}"
             why = f"a volume does not shrink {smaller}; its file system would lose data. Make a smaller volume beside it and copy"
             self._found.append(diagnostics.cannot_change(case.address, "size", why, resource.place))

@@ -16,11 +16,15 @@ MOVABLE = ("vm", "volume", "network")
 
 
 def follow(
-    desired: Desired, records: Mapping[Address, Record], lost: Mapping[Address, Record], found: list[Diagnostic]
+    desired: Desired,
+    records: Mapping[Address, Record],
+    lost: Mapping[Address, Record],
+    found: list[Diagnostic],
+    named: Mapping[Address, Address],
 ) -> dict[Address, Address]:
     """Return old address by new one, for every move that is still to be made. Moves made long ago are passed over in silence.
 
-    `lost` are records of orphans, whose names are taken too.
+    `lost` are records of orphans, whose names are taken too. What has its new name on the host already is in `named`: its record follows.
     """
     wanted = {resource.address for resource in desired.resources}
     moves: dict[Address, Address] = {}
@@ -60,6 +64,8 @@ def follow(
     displaced = [target for target in moves if target in records and target not in moves.values()]
     for target in displaced:
         moves[_behind(target, {*records, *wanted, *lost, *moves})] = target
+    taken = set(moves.values())
+    moves.update({target: origin for target, origin in named.items() if target not in moves and origin not in taken})
     taken = set(moves.values())
     moves.update({target: origin for target, origin in _counted(records, wanted) if target not in moves and origin not in taken})
     return moves

@@ -8,7 +8,7 @@ free, or from what others give back.
 
 from collections.abc import Collection, Mapping
 
-from herocloud.kits.jsons import Spec
+from herocloud.kits.jsons import Part, Spec
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import NOTHING, Claim
@@ -43,6 +43,11 @@ def claim_of(record: Record | None, counted: Counted, observed: Observed | None)
         return capacity.claim_of(held)
     thing = observed.things.get(record.stack, {}).get(record.address)
     return capacity.claim_of(held, thing.parts if thing is not None else {})
+
+
+def claim_as_there(record: Record, parts: Mapping[str, Part]) -> Claim:
+    """Return what a record that is not complete counts for where these parts are there, and nothing is promised beyond them."""
+    return capacity.claim_of(record._replace(spec=_promising_nothing(record, None)), parts)
 
 
 def _incomplete(records: _Records) -> bool:

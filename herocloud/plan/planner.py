@@ -67,7 +67,7 @@ def draft(
     recorded = reservations.occupied(recorded, desired.stack)
     world = World(recorded, observed, host)
     found: list[Diagnostic] = []
-    inputs = scope.gather(desired, recorded, options, found)
+    inputs = scope.gather(desired, recorded, options, found, stray_names.find_named(desired, recorded, observed))
     recorded = recorded._replace(records={**recorded.records, inputs.stack: inputs.records})
     # What is there has its old name until the plan is applied; here everything goes by the new one, or it would be taken for an orphan.
     seen = scope.renamed(observed, inputs)

@@ -123,12 +123,17 @@ class Inputs(NamedTuple):
     """The new names of networks by their old ones."""
 
 
-def gather(desired: Desired, recorded: Recorded, options: PlanOptions, found: list[Diagnostic]) -> Inputs:
-    """Follow renames and flags; wrong ones are put into `found`."""
+def gather(
+    desired: Desired, recorded: Recorded, options: PlanOptions, found: list[Diagnostic], named: Mapping[Address, Address] | None = None
+) -> Inputs:
+    """Follow renames and flags; wrong ones are put into `found`.
+
+    `named` are things that have the names already that the file gives them, each with the name in its record.
+    """
     stack = desired.stack
     resources = {} if options.destroy else {resource.address: resource for resource in desired.resources}
     before = needs_of_renamed.follow(recorded.records.get(stack, {}), desired.moved)
-    moves = {} if options.destroy else moved_names.follow(desired, before, recorded.lost.get(stack, {}), found)
+    moves = {} if options.destroy else moved_names.follow(desired, before, recorded.lost.get(stack, {}), found, named or {})
     origins = set(moves.values())
     records = {address: record for address, record in before.items() if address not in origins}
     for target, origin in moves.items():

@@ -11,7 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Change, Drift, FieldDiff
 from herocloud.model.words import Cause
-from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.model.worlds import Desired, Observed, Record, Recorded, Thing
 from herocloud.plan.scope import Inputs
 
 _KEPT = (("machine", "sid"), ("disk", "path"), ("seed", "path"), ("volume", "path"), ("network", "bridge"))
@@ -29,6 +29,16 @@ def find(inputs: Inputs, recorded: Recorded, observed: Observed | None) -> dict[
 def find_recorded(stack: StackName, recorded: Recorded, observed: Observed | None) -> dict[Address, Address]:
     """Return the same where no file asks for anything."""
     return _find(stack, recorded.records.get(stack, {}), (), recorded, observed)
+
+
+def find_named(desired: Desired, recorded: Recorded, observed: Observed | None) -> dict[Address, Address]:
+    """Return what is there under a name that the file asks for, each with the name in its record, which nothing else asks for."""
+    wanted = {resource.address for resource in desired.resources}
+    records = {address: record for address, record in recorded.records.get(desired.stack, {}).items() if address not in wanted}
+    things = observed.things.get(desired.stack, {}) if observed else {}
+    free = wanted - recorded.records.get(desired.stack, {}).keys()
+    ours = [address for address in free if address in things and things[address].lineage in (None, recorded.lineage)]
+    return {name: address for address, name in match(records, things, ours).items()} if ours else {}
 
 
 def _find(

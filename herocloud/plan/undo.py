@@ -47,9 +47,22 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
 
     `kept` is the deleted data of the stack that is still there.
     """
+    made = finish.finish(_draft(past, recorded, observed, host, kept, promising=True))
+    if not capacity.fits(made.diagnostics) and not all(change.complete for change in made.changing):
+        # More may have been promised than there is, and then it is promised again: what was half made is counted by what there is of it.
+        again = finish.finish(_draft(past, recorded, observed, host, kept, promising=False))
+        made = again if capacity.fits(again.diagnostics) else made
+    diagnostics = tuple(undo_refusals.say_way_out(diagnostic) for diagnostic in made.diagnostics)
+    return made._replace(undoes=apply_id(past.apply), diagnostics=diagnostics)
+
+
+def _draft(past: Past, recorded: Recorded, observed: Observed | None, host: Host, kept: Collection[Kept], *, promising: bool) -> Draft:
+    """Decide everything but the order; `promising` says that what is half made again is counted in full."""
     recorded = reservations.occupied(recorded, past.plan.stack)
     plan = past.plan
-    past, answered = lost_answers.settle(past)
+    settled = lost_answers.settle(past)
+    past, seen = settled.past, observed
+    observed = lost_answers.under_their_records(observed, settled.returned, plan.stack)
     halves = half_made.begun(plan, past.states, observed)
     # What stopped half-way is taken back where it stands among the others: what it was to be made from goes after it.
     changed = half_changed.begun(plan, past.states, observed)
@@ -68,11 +81,11 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
     inverted: dict[Address, Inverted] = {}
     decisions: dict[Address, Decision] = {}
     for change in reversed(plan.changing):
-        unseen = lost_answers.renamed_unseen(change, answered)
+        unseen = lost_answers.renamed_unseen(change, settled.answered)
         present = _present(change, past, unseen=unseen)
         own = by_address.get(change.address, [])
         inverse = inverses.invert(change, own, halves, named_back=_named_back(change, past))
-        idle = None if inverse.steps else lost_answers.put_record_back(change, past, later)
+        idle = None if inverse.steps else lost_answers.put_record_back(change, settled, later)
         if idle is not None:
             inverse, present = idle, past.now[idle.address]
         if lost_answers.is_nothing(inverse, past.before.get(inverse.address), present):
@@ -86,37 +99,33 @@ def plan_undo(past: Past, recorded: Recorded, observed: Observed | None, host: H
         left = {step.part: halves[step.id] for step in own if step.id in halves}
         inverted_change = _invert_change(change, inverse, past, present, left, gone)
         inverted_change = half_changed.without_unmade(inverted_change, own, changed)
-        inverted_change = lost_answers.correct(inverted_change, change.address, present, answered, unseen=unseen, idle=idle is not None)
-        there = overpromised.claim_of(present, counted, observed)
-        beside = half_made.bytes_beside(left)
-        decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, present, there, beside))
+        inverted_change = lost_answers.correct(inverted_change, change.address, present, settled, unseen=unseen, idle=idle is not None)
+        ends = present, overpromised.claim_of(present, counted, observed), half_made.bytes_beside(left)
+        decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, *ends, promising=promising))
     waits = inverses.reverse_needs(done, inverted.values())
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
-    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, [*changed.values(), *removed.values(), *answered])
+    unsaid = [*changed.values(), *removed.values(), *settled.answered, *settled.returned]
+    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, unsaid)
     diagnostics += undo_refusals.find_replaced(done, past, observed)
     diagnostics += undo_refusals.find_used(changes, past)
     free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
-    relied = {address: _kept_facts(plan.stack, done, inverse, kept) for address, inverse in inverted.items()}
     diagnostics += undo_refusals.find_gone(lost, purged=plan.purge)
-    made = finish.finish(
-        Draft(
-            stack=plan.stack,
-            operation="undo",
-            world=World(recorded, observed, host),
-            named_after=["undo", past.apply, plan.id],
-            decisions=decisions,
-            found=tuple(diagnostics),
-            outputs=plan.outputs_before,
-            used=capacity.used(counted, observed),
-            waits=waits,
-            free_slices=free,
-            kept=relied,
-            complete=plan.complete,
-            simulated=plan.simulated,
-        )
+    return Draft(
+        stack=plan.stack,
+        operation="undo",
+        world=World(recorded, seen, host),
+        named_after=["undo", past.apply, plan.id],
+        decisions=decisions,
+        found=tuple(diagnostics),
+        outputs=plan.outputs_before,
+        used=capacity.used(counted, observed),
+        waits=waits,
+        free_slices=free,
+        kept={address: _kept_facts(plan.stack, done, inverse, kept) for address, inverse in inverted.items()},
+        complete=plan.complete,
+        simulated=plan.simulated,
     )
-    return made._replace(undoes=apply_id(past.apply))
 
 
 def restored(past: Past) -> bool:
@@ -192,7 +201,7 @@ def _turned(field: FieldDiff, action: Action) -> FieldDiff:
     return turned._replace(impact=Impact.LIVE, why="") if staying else turned
 
 
-def _balance(change: Change, inverse: Inverted, present: Record | None, there: Claim, beside: int) -> list[Step]:
+def _balance(change: Change, inverse: Inverted, present: Record | None, there: Claim, beside: int, *, promising: bool) -> list[Step]:
     """Return the steps with what they take and give in all being what the record comes to hold less or more.
 
     Steps turned around tell most of it. An apply that completed something half-made took nothing that was not counted before, and one
@@ -204,7 +213,9 @@ def _balance(change: Change, inverse: Inverted, present: Record | None, there: C
     if present and change.after is not None:
         # What was prepared and not placed is discarded.
         staying = {part: body for part, body in _parts_after(inverse, present).items() if not part.endswith(BESIDE)}
-        wanted = capacity.claim_of(present._replace(spec=change.after, parts=staying))
+        target = present._replace(spec=change.after, parts=staying)
+        whole = promising or change.complete
+        wanted = capacity.claim_of(target) if whole else overpromised.claim_as_there(target, staying)
     if wanted is None:
         if change.after is not None:
             return steps

@@ -15,6 +15,7 @@ from herocloud.model.plans import Change
 from herocloud.model.steps import BESIDE, KINDS, Step, exchanges_data
 from herocloud.model.words import Action
 from herocloud.model.worlds import Observed, Thing
+from herocloud.plan import capacity
 from herocloud.plan.past_apply import Past
 
 _NAMED = 5
@@ -135,6 +136,15 @@ def find_gone(lost: Collection[tuple[Address, str]], *, purged: bool) -> Iterato
         hint = "`herocloud undo APPLY_ID` takes back what was done before it; `herocloud state log` lists that"
         address = _first(address for address, _ in snapshots)
         yield Diagnostic("undo-snapshot-gone", "A deleted snapshot is gone", detail, address=address, hint=hint)
+
+
+def say_way_out(found: Diagnostic) -> Diagnostic:
+    """Return a finding with a way out that an undo has: it brings back all of what was there, so nothing can be taken out of it."""
+    if capacity.fits([found]):
+        return found
+    _, more, rest = (found.hint or "").partition("; ")
+    hint = f"make room for it first, or put back what fits by way of the stack file{more}{rest}"
+    return found._replace(hint=hint)
 
 
 def _first(addresses: Iterable[Address]) -> Address:

@@ -84,7 +84,9 @@ def _powers(plan: Plan, result: Result) -> dict[Address, str]:
     for step in plan.steps:
         if step.address in now and KINDS[step.kind].power and _is_done(step.id, ended, result):
             now[step.address] = KINDS[step.kind].power
-    return now
+    # What is left of a step that could not be taken back, its outcome does not tell.
+    unclear = {outcome.address for outcome in result.outcomes if outcome.back_failed and KINDS[outcome.kind].power}
+    return {address: "" if address in unclear else power for address, power in now.items()}
 
 
 def _before(change: Change) -> str:

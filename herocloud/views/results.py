@@ -9,7 +9,7 @@ from typing import NamedTuple
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json
 from herocloud.model.ids import Address, StepId, sort_key
-from herocloud.model.outcomes import Outcome, Result
+from herocloud.model.outcomes import NOT_TAKEN_BACK, Outcome, Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Status
 from herocloud.views import fates, writer
@@ -128,7 +128,7 @@ def next_step(plan: Plan, result: Result) -> str:
     if result.went_back and word == "interrupted":
         return "What is taken back is recorded. `herocloud resume` goes on taking it back."
     if result.went_back and word == "partial":
-        return "What is left is recorded: `herocloud plan` shows how it differs from the stack."
+        return _after_a_rollback(plan, result)
     if word == "interrupted":
         return "What is done is recorded. `herocloud resume` goes on, `herocloud resume --rollback` takes it back."
     if word == "partial" and result.undo_refused:
@@ -146,6 +146,15 @@ def next_step(plan: Plan, result: Result) -> str:
     if word == "rolled back" and result.failed:
         return f"Remove the cause, then {_again(plan)} tries again."
     return ""
+
+
+def _after_a_rollback(plan: Plan, result: Result) -> str:
+    """Say how to go on where an apply was taken back in part."""
+    undo = f"`herocloud undo {result.apply or plan.id}`"
+    rest = "" if result.undo_idle else f"; {undo} takes back the rest"
+    if result.undo_refused:
+        rest = f". {undo} would be refused ({result.undo_refused})"
+    return f"What is left is recorded: `herocloud plan` shows how it differs from the stack{rest}."
 
 
 def _without_undo(plan: Plan, result: Result) -> str:
@@ -252,8 +261,12 @@ def _failure_lines(failure: Failure, palette: writer.Palette, fate: Mapping[Addr
     outcome = failure.outcome
     took = sizes.show_duration(outcome.ended - outcome.started)
     now = fate[outcome.address].now if outcome.address in fate else ""
-    lines = [f"{palette.red}error{palette.off}: {palette.bold}{outcome.address}{palette.off}: {outcome.kind} failed after {took}"]
-    lines += [f"  {line}" for line in (outcome.error or "").splitlines()]
+    error, what = outcome.error or "", f"{outcome.kind} failed after {took}"
+    if outcome.stays:
+        # It was done, and its taking back is what failed.
+        error, what = error.removeprefix(f"{NOT_TAKEN_BACK}: "), f"{outcome.kind} {NOT_TAKEN_BACK}, after {took}"
+    lines = [f"{palette.red}error{palette.off}: {palette.bold}{outcome.address}{palette.off}: {what}"]
+    lines += [f"  {line}" for line in error.splitlines()]
     if now:
         lines.append(f"  `{outcome.address}` is {now}")
     if failure.held_back:

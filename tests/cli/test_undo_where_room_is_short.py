@@ -1,0 +1,63 @@
+"""An undo goes back to what was there, also where more had been promised than there is; where that does not fit, it says what to do."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+HOST = "name: node1\nsimulated: {memory: 32 GiB, disk: 1 TiB, cpus: 8, uplink: 1 Gbit/s, hugepages: 6 GiB}\n"
+HOST += "oversubscription: {cpu: 1, network: 1}\n"
+HEAD = """\
+stack: shop
+images: {debian: {source: "https://example.org/debian.qcow2", unpinned: true, format: qcow2}}
+networks: {lan: {cidr: 10.41.0.0/24}}
+"""
+_RATE = "{download: 800 Mbit/s, upload: 800 Mbit/s}"
+ROOMS = {
+    "bandwidth": (f"memory: 1 GiB, networks: [{{network: lan, rate: {_RATE}}}]", "tap.delete"),
+    "vCPUs": ("memory: 1 GiB, vcpus: 6", "vm.delete"),
+    "huge pages": ("memory: 4 GiB, memory_options: {hugepages: true}", "vm.delete"),
+}
+"""By resource: what a VM asks for that only one can have, and the step that gives it back."""
+
+
+def _stack(*vms: str) -> str:
+    return f"{HEAD}vms:\n" + "".join(f"  {vm}\n" for vm in vms)
+
+
+@pytest.fixture(name="host")
+def _host(herocloud: Any) -> Any:
+    (herocloud.data_folder / "host.yaml").write_text(HOST, encoding="utf-8")
+    return herocloud
+
+
+@pytest.mark.parametrize(("asked", "giving"), ROOMS.values(), ids=list(ROOMS))
+def test_an_undo_goes_back_to_two_that_were_promised_the_same_room(
+    host: Any, misbehave: Callable[[str], None], asked: str, giving: str
+) -> None:
+    one, other = (_stack(f"{name}: {{image: debian, {asked}}}") for name in ("one", "other"))
+    host.write(one)
+    host.done("apply", "-y", "-q")
+    host.write(other)
+    misbehave(f"{{step: {giving}, address: vm.one, times: 1, fail: it does not let go}}")
+    assert "it does not let go" in host("apply", "-y").both
+    host.done("apply", "-y")
+    undone = host.done("undo", "-y")
+    assert "does not fit" not in undone.both
+    assert "because an earlier apply did not finish it" in host.done("plan").out
+    host.write(one)
+    host.done("apply", "-y")
+    assert "No changes." in host.done("plan", "--detailed-exitcode").out
+
+
+def test_an_undo_that_does_not_fit_says_what_to_do(host: Any) -> None:
+    asked = f"{{image: debian, {ROOMS['vCPUs'][0]}}}"
+    host.write(_stack(f"one: {asked}"))
+    host.done("apply", "-y", "-q")
+    host.write(_stack("small: {image: debian, memory: 1 GiB}"))
+    host.done("apply", "-y", "-q")
+    host.write(_stack("small: {image: debian, memory: 1 GiB}", f"other: {asked}"))
+    host.done("apply", "-y", "-q")
+    refused = host("undo", "apply-2", "-y")
+    assert (refused.code, "`vm.one` (6)" in refused.err) == (14, True), refused.both
+    assert "hint: make room for it first, or put back what fits by way of the stack file" in refused.err
