@@ -40,6 +40,8 @@ def _pairs(
 ) -> Iterator[tuple[Step, list[StepId]]]:
     """Yield each step that takes something from other changes, with the steps that give it."""
     givers_of_volumes = {step.id for step in steps if KINDS[step.kind].gives_volumes}
+    if not drawn and not givers_of_volumes:
+        return
     owners = {step.id: step.address for step in steps}
     for step in steps:
         givers = set(drawn.get(step.id, ()))
