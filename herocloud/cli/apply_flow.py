@@ -301,15 +301,11 @@ def tell_result(call: Call, streams: Streams, plan: Plan, result: Result, *, las
 
 def code_of(result: Result) -> int:
     """Return the exit code of a result."""
-    from herocloud.model.words import Status
-
     if result.interrupted:
         return exit_codes.INTERRUPTED
     if not result.failed:
         return exit_codes.DONE
-    # What an earlier run did, and a rollback that did not come to its end, leave something changed as well.
-    changed = result.tally(Status.DONE) or result.tally(Status.UNDONE) or result.earlier
-    return exit_codes.PARTLY if changed and not result.rolled_back else exit_codes.ERROR
+    return exit_codes.PARTLY if result.has_effect and not result.rolled_back else exit_codes.ERROR
 
 
 def rehearse_new(call: Call, sources: Sources, asked: Asked, running: flags.Executing, exports: flags.Exports) -> int:

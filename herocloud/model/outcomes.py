@@ -122,6 +122,11 @@ class Result(NamedTuple):
         return sum(1 for outcome in self.outcomes if outcome.status is status)
 
     @property
+    def has_effect(self) -> bool:
+        """Return whether something was done: by an earlier run as well, and also what a rollback took back before it came to a halt."""
+        return bool(self.earlier) or any(outcome.status in (Status.DONE, Status.UNDONE) for outcome in self.outcomes)
+
+    @property
     def failed(self) -> bool:
         """Return whether any step failed."""
         return any(outcome.status is Status.FAILED for outcome in self.outcomes)

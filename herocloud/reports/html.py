@@ -128,6 +128,12 @@ def _held(addresses: Iterable[Address], fate: Mapping[Address, Fate]) -> str:
     return "; ".join(f"{contexts.names(addresses)} ({words})" for words, addresses in groups.items())
 
 
+def _verdict(word: str, result: Result) -> str:
+    if word == "partial":
+        return "partly applied" if result.has_effect else "failed"
+    return "applied before" if word == "already" else word
+
+
 def render_result(plan: Plan, result: Result, *, generated: float | None = None) -> str:
     """Write how an apply ended."""
     word = results.status_word(result)
@@ -147,7 +153,7 @@ def render_result(plan: Plan, result: Result, *, generated: float | None = None)
         {
             **contexts.frame(contexts.title_of_result(plan), generated),
             **_about(plan),
-            "verdict": "partly applied" if word == "partial" else "applied before" if word == "already" else word,
+            "verdict": _verdict(word, result),
             "mood": "good" if word in ("done", "already") else "bad" if result.failed else "warn",
             "headline": results.headline(plan, result),
             "tiles": [

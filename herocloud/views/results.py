@@ -99,7 +99,7 @@ def headline(plan: Plan, result: Result) -> str:
         return f"Done: {counted or 'nothing to do'}, in {took}."
     if result.went_back:
         return f"{'Interrupted while taking back' if word == 'interrupted' else 'Partly taken back'}, after {took}."
-    lead = "Interrupted" if word == "interrupted" else "Partly applied"
+    lead = "Interrupted" if word == "interrupted" else "Partly applied" if result.has_effect else "Failed"
     return f"{lead} after {took}: {counted or 'no change is complete'}."
 
 

@@ -65,9 +65,11 @@ def test_a_fetch_that_fails_leaves_every_machine_running(herocloud) -> None:
     host.write_text(host.read_text(encoding="utf-8") + "simulator: {scenario: ./scenario.yaml}\n", encoding="utf-8")
     herocloud.write(STACK.format(image="new", more=""))
     ran = herocloud("apply", "-y")
-    assert ran.code != 0, ran.both
+    assert ran.code == 1, ran.both
     assert _states(herocloud) == {"vm.web[0]": "running", "vm.web[1]": "running"}
     assert "skipped" not in ran.both
+    assert "Failed after " in ran.out
+    assert "Partly applied" not in ran.out
 
 
 @pytest.mark.parametrize("image", ["old", "new"], ids=["without a download", "with a download"])
