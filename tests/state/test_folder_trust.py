@@ -56,6 +56,7 @@ def test_a_folder_with_a_file_of_somebody_else_in_it_is_not_closed_but_refused(t
         folder_trust.require(tmp_path)
 
 
+@pytest.mark.world
 def test_a_parent_that_everybody_may_write_to_is_refused_unless_it_is_sticky(reachable: Path) -> None:
     inner = reachable / "open" / "data"
     inner.mkdir(parents=True, mode=0o755)
@@ -67,6 +68,7 @@ def test_a_parent_that_everybody_may_write_to_is_refused_unless_it_is_sticky(rea
         folder_trust.require(inner)
 
 
+@pytest.mark.world
 def test_a_parent_below_a_folder_that_others_cannot_enter_is_trusted(reachable: Path) -> None:
     inner = reachable / "open" / "data"
     inner.mkdir(parents=True)

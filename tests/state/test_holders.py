@@ -119,6 +119,7 @@ def test_what_could_not_be_read_is_read_the_next_time(tmp_path: Path) -> None:
     assert holders.describe_self("apply", "p1", tmp_path).boot_id == "b1"
 
 
+@pytest.mark.world
 def test_a_fork_describes_itself_and_not_its_parent() -> None:
     parent = holders.describe_self("apply", "p1")
     reading, writing = os.pipe()
