@@ -271,10 +271,13 @@ def test_something_else_on_the_port_is_not_taken_for_a_daemon() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
-            wire, _ = server.accept()
-            wire.recv(1000)
-            wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-            wire.close()
+            asked = b""
+            while not asked:  # the first connection only finds out that somebody listens
+                wire, _ = server.accept()
+                with wire:
+                    asked = wire.recv(1000)
+                    if asked:
+                        wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
         thread = threading.Thread(target=answer)
         thread.start()
