@@ -61,3 +61,36 @@ def test_an_undo_that_does_not_fit_says_what_to_do(host: Any) -> None:
     refused = host("undo", "apply-2", "-y")
     assert (refused.code, "`vm.one` (6)" in refused.err) == (14, True), refused.both
     assert "hint: make room for it first, or put back what fits by way of the stack file" in refused.err
+
+
+_NARROW = "name: node1\nsimulated: {{memory: 9 GiB, disk: {disk}, cpus: 8}}\n"
+_SPARE = 'spare: {source: "https://example.org/spare.qcow2", unpinned: true, format: qcow2}'
+_P, _Q, _R = (f"{name}: {{image: debian, memory: 1 GiB, root_disk: {{size: 10 GiB}}}}" for name in "pqr")
+FULL_DISKS = {
+    "a VM comes back": ("20 GiB", (_P, _Q), (_P,)),
+    "a VM comes back in place of another": ("30 GiB", (_P, _Q), (_P, _R)),
+    "a VM gets its old disk back": ("30 GiB", (_P, _Q), (_P, _Q.replace("debian", "spare"))),
+}
+
+
+@pytest.mark.parametrize(("disk", "before", "after"), FULL_DISKS.values(), ids=list(FULL_DISKS))
+def test_data_that_comes_back_needs_no_room_on_a_full_disk(host: Any, disk: str, before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    (host.data_folder / "host.yaml").write_text(_NARROW.format(disk=disk), encoding="utf-8")
+    for vms in (before, after):
+        host.write(_stack(*vms).replace("images: {", f"images: {{{_SPARE}, "))
+        host.done("apply", "-y", "-q")
+    assert f"disk {disk} of {disk}\n" in host.done("undo", "-y").out
+    host.write(_stack(*before).replace("images: {", f"images: {{{_SPARE}, "))
+    assert "No changes." in host.done("plan", "--detailed-exitcode").out
+    assert f"disk {disk} of {disk}\n" in host.done("undo", "-y").out
+
+
+def test_a_volume_that_comes_back_needs_no_room_on_a_full_disk(host: Any) -> None:
+    (host.data_folder / "host.yaml").write_text(_NARROW.format(disk="20 GiB"), encoding="utf-8")
+    two = "stack: shop\nvolumes: {v: {size: 10 GiB}, w: {size: 10 GiB}}\n"
+    for text in (two, two.replace(", w: {size: 10 GiB}", "")):
+        host.write(text)
+        host.done("apply", "-y", "-q")
+    host.done("undo", "-y")
+    host.write(two)
+    assert "No changes." in host.done("plan", "--detailed-exitcode").out

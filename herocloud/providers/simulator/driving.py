@@ -168,9 +168,12 @@ class SimulatorDriver:
                 moves.bury(world, row, part, current, by=work)
             row.contents.pop(part, None)
             row.contents.pop(moves.restored_mark(part), None)
+        comes = holds_data and current is None and target is not None
+        # What comes back only changes its place: it is out of its tombstone before its room is taken.
+        kept = _restored(world, row, part, target, work) if comes and undoing else kept
         rows.put(world, row, part, target, self._limits)
-        if holds_data and current is None and target is not None:
-            row.contents[part] = _restored(world, row, part, target, work) if undoing else kept or self._new_content(world, row, work)
+        if comes:
+            row.contents[part] = kept or self._new_content(world, row, work)
         if places and undoing:
             rows.put(world, row, f"{part}{BESIDE}", beside(work.step.after), self._limits)
             if kept is not None:

@@ -8,6 +8,7 @@ import sqlite3
 from typing import Any
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.kits.sizes import show_size
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.simulator import claims
 from herocloud.providers.simulator.claims import Wiring
@@ -165,8 +166,8 @@ def _swap_uses(world: sqlite3.Connection, row: Row, part: str, before: Wiring, a
 
 
 _WEIGHTS = {
-    "memory": "Cannot allocate memory: {more} more bytes on top of {used}, the host has {limit}",
-    "disk": "No space left on device: {more} more bytes on top of {used}, the disk has {limit}",
+    "memory": "Cannot allocate memory: {more} more on top of {used}, the host has {limit}",
+    "disk": "No space left on device: {more} more on top of {used}, the disk has {limit}",
 }
 
 
@@ -176,7 +177,7 @@ def weigh(world: sqlite3.Connection, name: str, more: int, limit: int | None = N
         return
     used = world.execute("UPDATE totals SET amount = amount + ? WHERE name = ? RETURNING amount - ?", (more, name, more)).fetchall()[0][0]
     if more > 0 and limit is not None and used + more > limit:
-        raise Permanent(_WEIGHTS[name].format(more=more, used=used, limit=limit))
+        raise Permanent(_WEIGHTS[name].format(more=show_size(more), used=show_size(used), limit=show_size(limit)))
 
 
 def _dump(value: Json) -> str:
