@@ -56,7 +56,8 @@ def rehearse(
             after = store.recorded()
         seen = simulator.observer(context).observe(None)
     return Rehearsal(
-        result,
+        # What the copy calls its apply is the name of another one, or of none, in the state that it is a copy of.
+        result._replace(rehearsed=True, apply="", undo_refused="", undo_idle=False),
         after._replace(lineage=recorded.lineage, unfinished=recorded.unfinished),
         _with_lineage(seen, recorded.lineage),
     )

@@ -7,14 +7,16 @@ unless HEROCLOUD_LOG or `-v` asks for it.
 import contextlib
 import gc
 import os
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from herocloud.cli import flags
 from herocloud.cli.command import BadValue, Call
 from herocloud.kits import nearest, sizes
 from herocloud.model.applies import Begun, Caller
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
 from herocloud.model.ids import StackName, StepId
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
@@ -207,10 +209,28 @@ def parse_seconds(text: str, flag: str) -> float:
         raise BadValue(f"{error}{hint}", flag) from error
 
 
-def stack_here(call: Call) -> StackName | None:
-    """Return the stack of the file that the command was given or that lies here; nothing where there is no file."""
-    name = inputs.name_of_stack(call.files) if call.files_named or Path(call.files[0]).exists() else None
-    return None if name is None else StackName(name)
+def stack_here(call: Call, instead: str) -> StackName | None:
+    """Return the stack of the file that the command was given or that lies here; nothing where there is no file.
+
+    Raises Refused where there is a file and no telling whose: every stack, or any, is not what somebody means who stands in the folder of
+    one. `instead` says what else names it.
+    """
+    if not call.files_named and not os.path.lexists(call.files[0]):
+        return None
+    name = inputs.name_of_stack(call.folder, Sources(call.files, environment=call.environment, stdin=inputs.read_stdin(call.files)))
+    if name is not None:
+        return StackName(name)
+    validate = " ".join(["herocloud validate", *(f"{FILE_FLAG} {shlex.quote(file)}" for file in call.files if call.files_named)])
+    raise Refused(
+        [
+            Diagnostic(
+                "stack-not-named",
+                "The stack here has no name that can be read",
+                f"`{call.files[0]}` does not tell which stack this command is about.",
+                hint=f"`{validate}` shows what is wrong with it; {instead}",
+            )
+        ]
+    )
 
 
 def choose_stack(call: Call, stack: str | None) -> str | None:
@@ -220,4 +240,4 @@ def choose_stack(call: Call, stack: str | None) -> str | None:
 
         lookups.require_known(call.folder, stack)
         return stack
-    return stack_here(call)
+    return stack_here(call, "`--stack NAME` names the stack without it")

@@ -116,6 +116,8 @@ class Result(NamedTuple):
     """What stands against an undo of what is done; empty where nothing does, or where nobody asked."""
     undo_idle: bool = False
     """True where nothing has come about that an undo would take back."""
+    rehearsed: bool = False
+    """True where it ran on a copy: nothing is there to go on with or to take back, and an apply of this name is another one."""
 
     def tally(self, status: Status) -> int:
         """Count the steps that ended so."""

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -240,16 +240,25 @@ def has_key(folder: Path) -> bool:
     return creation.load_key(folder, create=False) is not None
 
 
-def name_of_stack(files: Sequence[str], stdin: str | None = None) -> str | None:
-    """Return the name that the first stack file gives its stack, by its `stack:` line; nothing when there is no such file.
+def name_of_stack(folder: Path, stack: Sources) -> str | None:
+    """Return the name that stack files give their stack; nothing when they cannot be read, or give it none that a load would take.
 
     Loading the whole file would ask for variables that a look at the records does not need.
     """
-    import re
+    from herocloud.stack import declared_name
+    from herocloud.state import store
 
     try:
-        text = (stdin or "") if not files or files[0] == "-" else plain_files.read(files[0], _MOST_BYTES).decode(errors="replace")
+        contents = [_content(name, stack.stdin) for name in stack.files]
     except (OSError, ValueError):
         return None
-    match = re.search(r"^stack:[ \t]*[\"']?([A-Za-z0-9_-]+)", text, re.MULTILINE)
-    return match.group(1) if match else None
+    return declared_name.read_name(
+        contents,
+        host=lambda: find_host(folder, store.read_recorded(folder), stack.environment).host,
+        variables=stack.variables,
+        environment=stack.environment,
+    )
+
+
+def _content(name: str, stdin: str | None) -> bytes:
+    return (stdin or "").encode("utf-8", "surrogateescape") if name == "-" else plain_files.read(name, _MOST_BYTES)

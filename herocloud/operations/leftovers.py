@@ -202,7 +202,7 @@ def _find_orphan(things: list[Thing], address: str, stack: str | None) -> Thing:
 
 def _from_file(folder: Path, thing: Thing, given: Sources, host: Hosting) -> Planned | None:
     """Plan with the stack file, when there is one of this stack that asks for the orphan."""
-    if inputs.name_of_stack(given.files) != thing.stack:
+    if inputs.name_of_stack(folder, given) != thing.stack:
         return None
     loaded = inputs.load(folder, given, host.host)
     if loaded.desired is None or all(resource.address != thing.address for resource in loaded.desired.resources):

@@ -67,7 +67,7 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
     loaded = inputs.load(folder, stack, host.host, make_key=make_key)
     notes = (*host.diagnostics, *loaded.diagnostics)
     if loaded.desired is None and asked.options.destroy:
-        return _plan_removal(stack, recorded, host, asked, notes)
+        return _plan_removal(folder, stack, recorded, host, asked, notes)
     if loaded.desired is None:
         raise Refused(notes)
     planned = plan_desired(loaded.desired, recorded, host, asked, notes=notes)
@@ -122,9 +122,9 @@ def _last_files(folder: Path, stack: StackName) -> tuple[str, ...]:
         return opened.last_files(stack)
 
 
-def _plan_removal(stack: Sources, recorded: Recorded, host: Hosting, asked: Asked, notes: Sequence[Diagnostic]) -> Planned:
+def _plan_removal(folder: Path, stack: Sources, recorded: Recorded, host: Hosting, asked: Asked, notes: Sequence[Diagnostic]) -> Planned:
     """Plan the removal of a stack whose file does not load: its name is enough, what it made is in the records."""
-    named = inputs.name_of_stack(stack.files, stack.stdin)
+    named = inputs.name_of_stack(folder, stack)
     if named is None or named not in recorded.records:
         raise Refused(notes)
     name = StackName(named)

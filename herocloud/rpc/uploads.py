@@ -12,9 +12,9 @@ from pathlib import Path
 
 from herocloud.kits import jsons
 from herocloud.model.worlds import Desired
-from herocloud.operations import inputs
 from herocloud.operations.inputs import Sources
 from herocloud.rpc import error_answers
+from herocloud.stack import declared_name
 from herocloud.stack import variables as names
 from herocloud.stack.fence import Fence
 
@@ -36,8 +36,13 @@ def receive(
         if not _NAME.match(name):
             raise error_answers.invalid("Files are sent under relative paths of letters, digits, `_`, `-` and `.`.", None, "files")
     first = next(iter(files.values()), "")
-    stack = inputs.name_of_stack(["-"], first) or "unnamed"
-    folder = root / "stacks" / f"{stack[:64]}-{jsons.digest_text(stack)}"
+    given = tuple(f"{name}={value}" for name, value in variables.items())
+    known = {**names.as_environment(given, ()), **environment}
+    content = first.encode("utf-8", "surrogatepass")
+    stack = declared_name.read_name([content], host=lambda: None, variables=given, environment=known)
+    # What only the host can fill in is told apart by how it is written. Each stack has a folder of its own, replaced by its next upload.
+    known_by = stack or f"{declared_name.written_name(content)}"
+    folder = root / "stacks" / f"{(stack or 'unnamed')[:64]}-{jsons.digest_text(known_by)}"
     if folder.exists():
         shutil.rmtree(folder)
     for name, text in {**contents, **files}.items():
@@ -45,9 +50,8 @@ def receive(
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as stream:
             stream.write(text.encode("utf-8", "surrogatepass"))
-    given = tuple(f"{name}={value}" for name, value in variables.items())
     paths = tuple(str(folder / name) for name in files)
-    return Sources(paths, given, (), {**names.as_environment(given, ()), **environment}, None, Fence(str(folder), host_paths))
+    return Sources(paths, given, (), known, None, Fence(str(folder), host_paths))
 
 
 def require_shares(desired: Desired, root: Path, host_paths: tuple[str, ...]) -> None:

@@ -70,7 +70,7 @@ class Judged(NamedTuple):
 
 def judge(given: Given, tree: dict[str, Any], trees: Sequence[Mapping[str, Any]], pointer: Pointer, findings: Findings) -> Judged:
     """Take one tree through variables, expressions, models and checks."""
-    values = _collect_variables(tree, given, findings)
+    values = collect_variables(tree, given.variables, given.var_files, given.environment, findings)
     rest = {key: value for key, value in tree.items() if key != "variables"}
     if any(b"{{" in source.content for source in given.read):
         substituted = substitution.substitute(rest, values, given.host, findings)
@@ -97,7 +97,14 @@ def check_stack_keys(trees: Sequence[Mapping[str, Any]], findings: Findings, poi
             pointer.report_missing_stack(number, findings)
 
 
-def _collect_variables(tree: Mapping[str, Any], given: Given, findings: Findings) -> values_of.Values:
+def collect_variables(
+    tree: Mapping[str, Any],
+    variables: Sequence[str],
+    var_files: Sequence[VarFile],
+    environment: Mapping[str, str],
+    findings: Findings,
+) -> values_of.Values:
+    """Find the values of the variables that a tree declares."""
     raw = tree.get("variables")
     # A model is built when it is first used, which takes longer than most files.
     data = {} if raw is None else fast_validation.validate("VariablesOnly", {"variables": raw}, findings)
@@ -105,7 +112,7 @@ def _collect_variables(tree: Mapping[str, Any], given: Given, findings: Findings
     if isinstance(raw, dict):
         # A declaration that was refused as a whole still declares its name.
         declared.update({name: {} for name in raw if name not in declared})
-    return values_of.collect(declared, given.variables, given.var_files, given.environment, findings)
+    return values_of.collect(declared, variables, var_files, environment, findings)
 
 
 def _make_instances(

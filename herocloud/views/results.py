@@ -37,6 +37,10 @@ class Failure(NamedTuple):
     held_back: tuple[Address, ...]
 
 
+_AGAIN = ("Remove the cause, then the same command rehearses again.", "The same command rehearses again from the start.")
+"""How to go on with a rehearsal that failed, and with one that was interrupted."""
+
+
 def status_word(result: Result) -> str:
     """Name the end: `already`, `rolled back`, `interrupted`, `partial` or `done`."""
     if result.already:
@@ -99,7 +103,8 @@ def headline(plan: Plan, result: Result) -> str:
         return f"Done: {counted or 'nothing to do'}, in {took}."
     if result.went_back:
         return f"{'Interrupted while taking back' if word == 'interrupted' else 'Partly taken back'}, after {took}."
-    lead = "Interrupted" if word == "interrupted" else "Partly applied" if result.has_effect else "Failed"
+    applied = "Rehearsed in part" if result.rehearsed else "Partly applied"
+    lead = "Interrupted" if word == "interrupted" else applied if result.has_effect else "Failed"
     return f"{lead} after {took}: {counted or 'no change is complete'}."
 
 
@@ -125,6 +130,8 @@ def render(plan: Plan, result: Result, *, color: bool = False) -> str:
 def next_step(plan: Plan, result: Result) -> str:
     """Say how to go on; nothing when there is nothing left."""
     word = status_word(result)
+    if result.rehearsed:
+        return "" if word == "done" else f"This was a rehearsal on a simulated copy of the world. {_AGAIN[word == 'interrupted']}"
     if result.went_back and word == "interrupted":
         return "What is taken back is recorded. `herocloud resume` goes on taking it back."
     if result.went_back and word == "partial":

@@ -1,10 +1,14 @@
 """--rehearse: everything runs, on a copy; nothing real is touched."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from herocloud.apply import rehearsal
+from herocloud.providers.seam import ProviderContext
 
 
 def _fingerprint(folder: Path) -> dict[str, bytes]:
@@ -51,3 +55,36 @@ def test_a_plan_that_cannot_be_applied_is_not_rehearsed(herocloud: Any, applied:
 
 def test_without_changes_there_is_nothing_to_rehearse(herocloud: Any, applied: Path) -> None:
     assert herocloud.done("apply", "--rehearse").out == "No changes.\n"
+
+
+@pytest.fixture
+def fail_on_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that gives the simulator of the copy a rule, as if a plan that passed could not be run."""
+
+    def fail(rule: str) -> None:
+        scenario = tmp_path / "copy.yaml"
+        scenario.write_text(f"seed: 1\nrules: [{rule}]\n", encoding="utf-8")
+        settings = {"simulator": {"scenario": scenario}}
+        monkeypatch.setattr(rehearsal, "ProviderContext", lambda folder, host: ProviderContext(folder, host, settings))
+
+    return fail
+
+
+@pytest.mark.parametrize("words", [("apply", "--rehearse"), ("destroy", "--rehearse"), ("apply", "--rehearse", "--on-failure", "rollback")])
+def test_a_failed_rehearsal_advises_nothing_about_a_real_apply(
+    herocloud: Any, applied: Path, edit: Callable[[str, str], None], fail_on_the_copy: Callable[[str], None], words: tuple[str, ...]
+) -> None:
+    edit("count: 2", "count: 3")
+    edit("volumes:\n  data", "volumes:\n  more: {size: 1 GiB}\n  data")
+    fail_on_the_copy("{step: vm.*, fail: no room}")
+    before = _fingerprint(herocloud.data_folder)
+    ran = herocloud(*words, "--json-into", "r.json")
+    assert ran.code == 1
+    for advice in ("herocloud undo", "herocloud resume", "herocloud plan", "Partly applied", "apply-1"):
+        assert advice not in ran.both
+    assert "This was a rehearsal on a simulated copy of the world. Remove the cause, then the same command rehearses again." in ran.out
+    assert "Nothing real was changed." in ran.out
+    summary = json.loads((herocloud.folder / "r.json").read_text(encoding="utf-8").splitlines()[-1])
+    assert summary["type"] == "summary"
+    assert "This was a rehearsal" in summary["next_step"]
+    assert _fingerprint(herocloud.data_folder) == before

@@ -150,7 +150,7 @@ def resume(
 
     Shows what is left of it, and runs it once that is approved, as `apply` does with a plan.
     """
-    chosen = requests.choose_stack(call, stack)
+    chosen = requests.choose_stack(call, stack) if apply_id is None or stack is not None else None
     return apply_flow.resume(
         call,
         approval,
@@ -176,7 +176,8 @@ def undo(
 
     An apply that is not finished is rolled back; a finished one is undone by a plan that is shown and approved first.
     """
-    stack = requests.stack_here(call)
+    named = "name what to take back by its serial or id, which `herocloud state log --stack NAME` lists"
+    stack = None if which is not None else requests.stack_here(call, named)
     pending = unfinished.to_undo(call.folder, which, stack)
     if pending is not None:
         return apply_flow.resume(

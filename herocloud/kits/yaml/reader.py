@@ -9,6 +9,7 @@ kept only when asked for (`track`): a load that finds a mistake reads the file a
 every part has a place of its own.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -40,21 +41,22 @@ class _Frame(NamedTuple):
 _MERGE = object()
 
 
-def read_tree(text: str, *, track: bool = False) -> Tree:
-    """Build the values of `text`; raises `Unreadable`."""
+def read_tree(text: str, *, track: bool = False, until: str | None = None) -> Tree:
+    """Build the values of `text`, or only those down to the end of the key `until` of the top level; raises `Unreadable`."""
     from yaml import YAMLError
 
     try:
-        return _build(text, text, track=track)
+        return _build(text, text, track=track, until=until)
     except (YAMLError, UnicodeEncodeError) as error:
         softened = parser.soften(text)
-        if isinstance(error, YAMLError) and softened is not None and parser.is_yaml(softened):
-            return _build(text, softened, track=track, restore=parser.restore)
+        if isinstance(error, YAMLError) and softened is not None and (until is not None or parser.is_yaml(softened)):
+            with contextlib.suppress(YAMLError):
+                return _build(text, softened, track=track, until=until, restore=parser.restore)
         raise complaints.translate(error, text) from error
 
 
 def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
-    written: str, text: str, *, track: bool, restore: Callable[[str], str] | None = None
+    written: str, text: str, *, track: bool, until: str | None, restore: Callable[[str], str] | None = None
 ) -> Tree:
     from yaml import events
 
@@ -66,7 +68,7 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
     nul = _NUL.search(written) is not None
     words, numbers, read_number = scalars.WORDS, scalars.NUMBERS_BEGIN, scalars.read_number
     # Every event brings a text of its own; keys and short values repeat thousands of times, and one copy of each saves half the memory.
-    same: dict[str, str] = {}
+    same: dict[str, str] = {} if until is None else {until: until}
     plain: dict[str, Any] = {}
     unified = shared_values.Unified()
     anchors: dict[str, tuple[Any, int]] = {}
@@ -162,6 +164,9 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
                 container[key] = value
                 if track:
                     spots.of(container)[key] = _spot(key_event, opening, event)
+                # Every text is one object here, so this costs nothing beside what a comparison would.
+                if key is until and len(frames) == 1:
+                    return Tree(container, spots, duplicates, root_spot)
             key = None
         elif container is None:
             root = value

@@ -69,7 +69,7 @@ def _receive(
     given = files or {uploads.STACK_FILE: yaml or ""}
     settings = inputs.read_daemon_settings(desk.folder)
     sources = uploads.receive(desk.runtime, given, contents, variables, environment, settings.paths)
-    _require_own(inputs.name_of_stack(sources.files))
+    _require_own(inputs.name_of_stack(desk.folder, sources))
     return sources
 
 
@@ -109,7 +109,7 @@ def validate_stack(
     """
     sources = _receive(desk, yaml, files, contents, variables, environment)
     validated = stack_files.validate(desk.folder, sources)
-    stack = inputs.name_of_stack(sources.files)
+    stack = inputs.name_of_stack(desk.folder, sources)
     return ValidationInfo(valid=not any(diagnostic.is_error for diagnostic in validated), stack=stack, diagnostics=_shown(desk, validated))
 
 
