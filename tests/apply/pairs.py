@@ -1,4 +1,4 @@
-"""Pairs of applies at once, killed at random: the engine of `test_pairsat_once.py` and of the benches of crashes.
+"""Pairs of applies at once, killed at random: the engine of `test_pairs_at_once.py` and of the benches of crashes.
 
 Two processes apply two stacks of one data folder at the same instant, through the operations that the command line uses. Some of them are
 killed on the way. Then every apply that did not end is finished or taken back on its own, both stacks are applied again, and nothing may
@@ -72,7 +72,7 @@ class Pair:
 
     host, stack = HOST, STACK
     points: Mapping[str, int] = POINTS
-    longest = 0.5
+    longest = 0.25
     """Seconds within which an apply is killed at a random instant."""
 
     def __init__(self, folder: Path, seed: int) -> None:

@@ -23,4 +23,4 @@ def test_enough_of_them_died(kills: list[int]) -> None:
     """Pairs that nobody disturbs would prove little; run alone, this has nothing to count."""
     if not kills:
         pytest.skip("the pairs were not run before it")
-    assert sum(1 for died in kills if died) >= 20
+    assert sum(1 for died in kills if died) >= 15
