@@ -97,3 +97,12 @@ def drift(record: Record, thing: Thing | None, cause: Cause = Cause.FAILED_APPLY
     """Return what is half made of a record: where it is complete, beside the parts that it says are whole."""
     parts = sorted(part for part in parts_of(thing) if not record.complete or part not in record.parts)
     return [Drift(record.address, record.kind, part, None, HALF_MADE, cause) for part in parts]
+
+
+def say_lacking(record: Record, parts: Parts, *, complete: bool) -> str:
+    """Say what something lacks of what its record asks for, once it is as it was with these parts; nothing where it is `complete`."""
+    if record.kind == "vm" and "machine" not in parts:
+        return "it is half made, as it was: `herocloud apply` makes the rest"
+    if record.kind == "vm" and parts.get("power") == "stopped" != record.spec.get("state", "running"):
+        return "it stays down, as it was: `herocloud apply` starts it"
+    return "" if complete else "it is as an earlier apply left it, not finished: `herocloud apply` does the rest"

@@ -155,6 +155,8 @@ def _invert_change(
     only_records = all(step.provider == STATE_PROVIDER for step in inverse.steps)
     action = _action(change, inverse, origin, present, only_records=only_records)
     loses = any(KINDS[step.kind].destroys_data for step in inverse.steps)
+    complete = origin is None or origin.complete or _only_renames(inverse, origin, present)
+    lacking = half_made.say_lacking(origin, _parts_after(inverse, present), complete=complete) if origin else ""
     return Change(
         address=inverse.address,
         kind=change.kind,
@@ -170,9 +172,9 @@ def _invert_change(
         protect=origin.protect if origin else False,
         protected=bool(present and present.protect) and action in (Action.DELETE, Action.REPLACE),
         needs=origin.needs if origin else (),
-        note=_note(action, inverse, gone),
+        note="; ".join(filter(None, (_note(action, inverse, gone), lacking))),
         parts_before=present.parts if present else None,
-        complete=origin is None or origin.complete or _only_renames(inverse, origin, present),
+        complete=complete,
     )
 
 
@@ -257,6 +259,10 @@ def _parts_after(inverse: Inverted, present: Record | None) -> dict[str, Part]:
             parts[step.part] = step.after
         elif step.after is None:
             parts.pop(step.part, None)
+        if step.part == "machine" and (step.before is None or step.after is None):
+            # A machine comes as one that is off, and its power goes with it.
+            parts.pop("power", None)
+            parts |= {"power": "stopped"} if step.after is not None else {}
     return parts
 
 

@@ -152,6 +152,10 @@ def next_step(plan: Plan, result: Result) -> str:
         return f"What is done is recorded. Remove the cause, then {_again(plan)} does the rest; {back}."
     if word == "rolled back" and result.failed:
         return f"Remove the cause, then {_again(plan)} tries again."
+    again = [change.address for change in plan.changing if not change.complete] if plan.operation == "undo" and word == "done" else []
+    if again:
+        named = f"{', '.join(again[:_MOST])}{f' and {len(again) - _MOST} more' if len(again) > _MOST else ''}"
+        return f"Not finished, as before: {named}. `herocloud plan` shows what would complete or remove what is left."
     return ""
 
 
