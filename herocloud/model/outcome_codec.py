@@ -21,7 +21,13 @@ def decode_event(data: Json) -> Event:
 def encode_result(result: Result) -> dict[str, Json]:
     """Return a result with its outcomes."""
     outcomes = [[*outcome._replace(status=outcome.status.value)] for outcome in result.outcomes]  # type: ignore[arg-type]
-    return {**result._asdict(), "outcomes": outcomes, "notes": list(result.notes), "earlier": sorted(result.earlier)}
+    return {
+        **result._asdict(),
+        "outcomes": outcomes,
+        "notes": list(result.notes),
+        "earlier": sorted(result.earlier),
+        "seen": dict(result.seen),
+    }
 
 
 def decode_result(data: dict[str, Any]) -> Result:

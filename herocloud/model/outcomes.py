@@ -1,5 +1,6 @@
 """How steps and applies ended, and the events that tell of them while they run."""
 
+from collections.abc import Mapping
 from typing import Literal, NotRequired, TypedDict
 
 from herocloud.kits.named_tuples import NamedTuple
@@ -24,6 +25,11 @@ class Outcome(NamedTuple):
     """True when it could not be taken back: what it did, or a part of it, may still be there."""
     stays: bool = False
     """True when it could not be taken back and was done before: what it did may still be there."""
+
+    @property
+    def unclear(self) -> bool:
+        """Return whether it began and did not say what came of it: what it failed at may have come about all the same."""
+        return self.back_failed or self.status is Status.FAILED or (self.status is Status.CANCELLED and self.error is not None)
 
 
 NOT_TAKEN_BACK = "could not be taken back"
@@ -116,6 +122,8 @@ class Result(NamedTuple):
     """What stands against an undo of what is done; empty where nothing does, or where nobody asked."""
     undo_idle: bool = False
     """True where nothing has come about that an undo would take back."""
+    seen: Mapping[Address, str] = {}
+    """What VMs were found to be after it (`gone`, `stopped`, `paused`, `running`) where steps that failed do not tell."""
     rehearsed: bool = False
     """True where it ran on a copy: nothing is there to go on with or to take back, and an apply of this name is another one."""
 

@@ -129,6 +129,11 @@ class Thing(NamedTuple):
     """Of disks that come out of a snapshot: by part, which restoring put them there."""
 
 
+def power_of(parts: Mapping[str, Part]) -> str:
+    """Return what a VM with these parts is: `gone`, `stopped`, or what its hypervisor calls it."""
+    return str(parts.get("power") or "stopped") if "machine" in parts else "gone"
+
+
 class Observed(NamedTuple):
     """One look at the world through all providers."""
 

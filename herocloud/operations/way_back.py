@@ -1,11 +1,15 @@
 """Whether `undo` would take back what a failed apply, or its rollback, has left: asked before anybody is advised to run it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.model import ids
 from herocloud.model.applies import apply_id
+from herocloud.model.ids import Address, StackName
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
+from herocloud.model.steps import KINDS
+from herocloud.model.worlds import Observed, power_of
 from herocloud.operations import reversal
 
 
@@ -18,7 +22,16 @@ def ask(folder: Path, number: int, result: Result) -> Result:
     except Exception:  # noqa: BLE001 - whatever is wrong with the advice, it does not take the place of what the apply has to say
         # Nobody knows; the undo itself says what is wrong.
         return result
-    return result._replace(undo_refused=_obstacles(planned.plan), undo_idle=not planned.plan.changing)
+    return result._replace(
+        undo_refused=_obstacles(planned.plan), undo_idle=not planned.plan.changing, seen=_look(planned.observed, planned.plan.stack, result)
+    )
+
+
+def _look(observed: Observed, stack: StackName, result: Result) -> Mapping[Address, str]:
+    """Return what VMs are now of which a step did not come to its end: it may have done its work, and only its answer got lost."""
+    things = observed.things.get(stack, {})
+    asked = [outcome.address for outcome in result.outcomes if outcome.unclear and KINDS[outcome.kind].power]
+    return {address: power_of(things[address].parts if address in things else {}) for address in asked}
 
 
 def _obstacles(plan: Plan) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from herocloud.model import worlds
 from herocloud.model.ids import Address, StepId
 from herocloud.model.outcomes import Outcome, Result
 from herocloud.model.plans import Change, Plan
@@ -84,16 +85,22 @@ def _powers(plan: Plan, result: Result) -> dict[Address, str]:
     for step in plan.steps:
         if step.address in now and KINDS[step.kind].power and _is_done(step.id, ended, result):
             now[step.address] = KINDS[step.kind].power
-    # What is left of a step that could not be taken back, its outcome does not tell.
-    unclear = {outcome.address for outcome in result.outcomes if outcome.back_failed and KINDS[outcome.kind].power}
-    return {address: "" if address in unclear else power for address, power in now.items()}
+    asked = unseen(result)
+    return {address: _seen(result.seen.get(address, ""), power) if address in asked else power for address, power in now.items()}
+
+
+def unseen(result: Result) -> set[Address]:
+    """Return the VMs of which the outcomes of steps do not tell what they are now: somebody has to look."""
+    return {outcome.address for outcome in result.outcomes if outcome.unclear and KINDS[outcome.kind].power}
+
+
+def _seen(power: str, expected: str) -> str:
+    return expected if power == "gone" and expected == "not there yet" else power
 
 
 def _before(change: Change) -> str:
-    parts = change.parts_before or {}
-    if "machine" in parts:
-        return str(parts.get("power") or "stopped")
-    return "gone" if change.before is not None else "not there yet"
+    now = worlds.power_of(change.parts_before or {})
+    return "not there yet" if now == "gone" and change.before is None else now
 
 
 def _is_done(step: StepId, ended: Mapping[StepId, Status], result: Result) -> bool:

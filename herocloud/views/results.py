@@ -11,6 +11,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model.ids import Address, StepId, sort_key
 from herocloud.model.outcomes import NOT_TAKEN_BACK, Outcome, Result
 from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import KINDS
 from herocloud.model.words import Action, Status
 from herocloud.views import fates, writer
 from herocloud.views.fates import Fate
@@ -280,6 +281,8 @@ def _failure_lines(failure: Failure, palette: writer.Palette, fate: Mapping[Addr
     lines += [f"  {line}" for line in error.splitlines()]
     if now:
         lines.append(f"  `{outcome.address}` is {now}")
+    elif outcome.unclear and KINDS[outcome.kind].power:
+        lines.append(f"  nobody has looked at `{outcome.address}` since: `herocloud vm list` shows its state")
     if failure.held_back:
         lines.append(f"  {held_back_line(failure, fate)}")
     return lines

@@ -102,3 +102,10 @@ def expect_nothing_left(herocloud: Any, old: str, before: dict[str, Any], printe
     assert "No drift." in herocloud.done("drift", "--detailed-exitcode").out, printed
     assert "No changes." in herocloud.done("plan", "--detailed-exitcode").out, printed
     assert "There are no orphans" in herocloud.done("state", "orphans").out
+
+
+def powers(herocloud: Any) -> dict[str, str]:
+    """Return what each recorded VM is, as it is seen."""
+    stacks = json.loads(herocloud.done("show", "--json").out)["stacks"].values()
+    every = [one for stack in stacks for one in stack["resources"] if one["address"].startswith("vm.")]
+    return {one["address"]: (one["observed"] or {}).get("power", "gone") for one in every}
