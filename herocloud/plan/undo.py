@@ -229,8 +229,22 @@ def _balance(change: Change, inverse: Inverted, present: Record | None, there: C
     missing = [now - before - change for now, before, change in zip(wanted, there, moved, strict=True)]
     more, less = Claim(*(max(0, one) for one in missing)), Claim(*(max(0, -one) for one in missing))
     steps[0] = steps[0]._replace(takes=_sum(steps[0].takes, more))
+    steps, less = _taking_what_is_promised(steps, less)
     steps[-1] = steps[-1]._replace(gives=_sum(steps[-1].gives, less))
     return steps
+
+
+def _taking_what_is_promised(steps: Sequence[Step], promised: Claim) -> tuple[list[Step], Claim]:
+    """Return the steps taking only what is not counted for their record already, and how much of that is not taken at all.
+
+    What is gone and promised is taken once, when it comes again; given back at the end of the change, it would be counted twice till then.
+    """
+    taking = []
+    for step in steps:
+        counted = Claim(*map(min, step.takes, promised))
+        taking.append(step._replace(takes=_less(step.takes, counted)) if any(counted) else step)
+        promised = _less(promised, counted)
+    return taking, promised
 
 
 def _restores(step: Step) -> bool:
@@ -244,6 +258,10 @@ def _buried(step: Step) -> Step:
 
 def _sum(claim: Claim, other: Claim) -> Claim:
     return Claim(*map(sum, zip(claim, other, strict=True)))
+
+
+def _less(claim: Claim, other: Claim) -> Claim:
+    return Claim(*(one - less for one, less in zip(claim, other, strict=True)))
 
 
 def _leaves_anything(inverse: Inverted, present: Record | None) -> bool:

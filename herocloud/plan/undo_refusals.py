@@ -138,13 +138,19 @@ def find_gone(lost: Collection[tuple[Address, str]], *, purged: bool) -> Iterato
         yield Diagnostic("undo-snapshot-gone", "A deleted snapshot is gone", detail, address=address, hint=hint)
 
 
+_FREE_FIRST = {
+    "range-taken": "free these addresses first, or apply the old stack file with another `cidr`",
+    "port-taken": "free the port first, or apply the old stack file with another `host_port`",
+}
+
+
 def say_way_out(found: Diagnostic) -> Diagnostic:
     """Return a finding with a way out that an undo has: it brings back all of what was there, so nothing can be taken out of it."""
     if capacity.fits([found]):
-        return found
+        return found._replace(hint=_FREE_FIRST.get(found.code, found.hint))
     _, more, rest = (found.hint or "").partition("; ")
     hint = f"make room for it first, or put back what fits by way of the stack file{more}{rest}"
-    return found._replace(hint=hint)
+    return found._replace(hint=hint.removesuffix(", `--purge` deletes it at once"))
 
 
 def _first(addresses: Iterable[Address]) -> Address:

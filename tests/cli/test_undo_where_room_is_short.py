@@ -94,3 +94,30 @@ def test_a_volume_that_comes_back_needs_no_room_on_a_full_disk(host: Any) -> Non
     host.done("undo", "-y")
     host.write(two)
     assert "No changes." in host.done("plan", "--detailed-exitcode").out
+
+
+def _settle(text: str, *, image: str) -> str:
+    return text.replace("defaults: {}", f"defaults: {{image: {image}, memory: 4 GiB}}")
+
+
+@pytest.mark.parametrize("memory", ["13 GiB", "33 GiB"], ids=["a full host", "a larger host"])
+def test_the_undo_of_a_failed_undo_counts_what_is_promised_once(host: Any, misbehave: Callable[[str], None], memory: str) -> None:
+    (host.data_folder / "host.yaml").write_text(f"name: node1\nsimulated: {{memory: {memory}, disk: 1 TiB, cpus: 8}}\n", encoding="utf-8")
+    text = HEAD.replace("images: {", f"images: {{{_SPARE}, ") + "defaults: {}\nvms: {db: {}, web: {count: 2, depends_on: [vm.db]}}\n"
+    for image in ("debian", "spare"):
+        host.write(_settle(text, image=image))
+        host.done("apply", "-y", "-q")
+    misbehave("{step: vm.boot, address: vm.db, times: 1, fail: kernel panicked}")
+    failed = host("undo", "-y", "-q")
+    assert (failed.code, "would be refused" in failed.both) == (13, False), failed.both
+    assert "peak" not in host.done("undo", "-y").out
+    assert "No changes." in host.done("plan", "--detailed-exitcode").out
+
+
+def test_the_hint_about_a_taken_range_is_one_that_an_undo_can_follow(host: Any) -> None:
+    for name, networks in (("shop", "lan: {cidr: 10.41.0.0/24}"), ("shop", ""), ("other", "lan: {cidr: 10.41.0.0/24}")):
+        host.write(f"stack: {name}\nnetworks: {{{networks}}}\n")
+        host.done("apply", "-y", "-q")
+    refused = host("undo", "apply-2", "-y")
+    assert (refused.code, "give the network another" in refused.both) == (1, False), refused.both
+    assert "hint: free these addresses first, or apply the old stack file with another `cidr`" in refused.err
