@@ -27,9 +27,9 @@ def ask(folder: Path, number: int, result: Result) -> Result:
     )
 
 
-def _look(observed: Observed, stack: StackName, result: Result) -> Mapping[Address, str]:
+def _look(observed: Observed | None, stack: StackName, result: Result) -> Mapping[Address, str]:
     """Return what VMs are now of which a step did not come to its end: it may have done its work, and only its answer got lost."""
-    things = observed.things.get(stack, {})
+    things = observed.things.get(stack, {}) if observed is not None else {}
     asked = [outcome.address for outcome in result.outcomes if outcome.unclear and KINDS[outcome.kind].power]
     return {address: power_of(things[address].parts if address in things else {}) for address in asked}
 

@@ -341,6 +341,7 @@ def _finish(
             waits=waits,
             narrow=True,
             purge=purge,
-            simulated=any(registry.is_simulated(decision.change.provider) for decision in decisions.values()),
+            # What is refused has no decisions, and the VMs of a stack are all of one sort.
+            simulated=any(record.kind == "vm" and registry.is_simulated(record.provider) for record in scene.records.values()),
         )
     )

@@ -77,6 +77,7 @@ def _draft(past: Past, recorded: Recorded, observed: Observed | None, host: Host
     diagnostics: list[Diagnostic] = []
     later = undo_refusals.changed_later(plan.changing, past)
     lost: list[tuple[Address, str]] = []
+    clashes: list[tuple[Address, Address]] = []
     taken_back: dict[Address, Change] = {}
     inverted: dict[Address, Inverted] = {}
     decisions: dict[Address, Decision] = {}
@@ -91,6 +92,7 @@ def _draft(past: Past, recorded: Recorded, observed: Observed | None, host: Host
         if lost_answers.is_nothing(inverse, past.before.get(inverse.address), present):
             continue
         diagnostics += inverse.found
+        clashes += _clash(inverse.address, change, taken_back)
         inverted[inverse.address], taken_back[inverse.address] = inverse, change
         taken_away = ((step, step.tombstone) for step in own if step.id in inverse.firsts)
         # What a later apply changed again is refused for that; where its data is by now is not ours to say.
@@ -106,10 +108,14 @@ def _draft(past: Past, recorded: Recorded, observed: Observed | None, host: Host
     order.wait_for_names(decisions, waits)
     changes = [decision.change for decision in decisions.values()]
     unsaid = [*changed.values(), *removed.values(), *settled.answered, *settled.returned]
-    diagnostics += undo_refusals.find_touched(taken_back, later, past, observed, unsaid)
-    diagnostics += undo_refusals.find_replaced(done, past, observed)
-    diagnostics += undo_refusals.find_used(changes, past)
-    free = _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
+    diagnostics += [
+        *undo_refusals.find_clashes(clashes, past),
+        *undo_refusals.find_touched(taken_back, later, past, observed, unsaid),
+        *undo_refusals.find_replaced(done, past, observed),
+        *undo_refusals.find_used(changes, past),
+    ]
+    # Where two end under one name, only one of them is in the draft, and whose slices are free it cannot tell.
+    free = 0 if clashes else _wait_for_slices(changes, inverted, waits, recorded, plan.stack, diagnostics)
     diagnostics += undo_refusals.find_gone(lost, purged=plan.purge)
     return Draft(
         stack=plan.stack,
@@ -126,6 +132,13 @@ def _draft(past: Past, recorded: Recorded, observed: Observed | None, host: Host
         complete=plan.complete,
         simulated=plan.simulated,
     )
+
+
+def _clash(address: Address, change: Change, taken_back: Mapping[Address, Change]) -> list[tuple[Address, Address]]:
+    """Return an address with the name of what would get it back although something else ends there too."""
+    if address not in taken_back:
+        return []
+    return [(address, change.address if change.previous_address else taken_back[address].address)]
 
 
 def restored(past: Past) -> bool:

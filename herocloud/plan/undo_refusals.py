@@ -20,6 +20,8 @@ from herocloud.plan.past_apply import Past
 
 _NAMED = 5
 """How many things are named at most."""
+_OF_OTHERS = ("port-taken", "range-taken")
+"""Findings about what another has by now; what the undone stack file asked for, an undo cannot ask for differently."""
 
 
 def changed_later(changes: Iterable[Change], past: Past) -> set[Address]:
@@ -120,6 +122,16 @@ def slices_taken(taken: Collection[tuple[Address, Sid, str]]) -> Diagnostic:
     return Diagnostic("undo-slice-taken", "A slice was given to somebody else", detail, address=_first(vms))
 
 
+def find_clashes(clashes: Iterable[tuple[Address, Address]], past: Past) -> Iterator[Diagnostic]:
+    """Name what would be removed and whose name another would get back: each with the name that the other has now."""
+    for address, other in clashes:
+        detail = f"`{address}` would be removed, and `{other}` would get that name back. An undo cannot do both."
+        hint = (
+            f"apply the stack file from before `{apply_id(past.apply)}` again: it moves `{other}`, and puts what has its name aside first"
+        )
+        yield Diagnostic("undo-name-taken", "Another has the name", detail, address=address, hint=hint)
+
+
 def find_gone(lost: Collection[tuple[Address, str]], *, purged: bool) -> Iterator[Diagnostic]:
     """Say what of the deleted data cannot come back: which parts of which addresses."""
     why = "was purged" if purged else "is not kept any more: it was purged, its time to live has passed, or an undo that failed lost it"
@@ -146,6 +158,8 @@ _FREE_FIRST = {
 
 def say_way_out(found: Diagnostic) -> Diagnostic:
     """Return a finding with a way out that an undo has: it brings back all of what was there, so nothing can be taken out of it."""
+    if found.code in _OF_OTHERS:
+        return found._replace(hint="free it there first, or bring back the rest by way of the stack file")
     if capacity.fits([found]):
         return found._replace(hint=_FREE_FIRST.get(found.code, found.hint))
     _, more, rest = (found.hint or "").partition("; ")

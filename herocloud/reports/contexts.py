@@ -228,7 +228,7 @@ def step_tile(status: Status, number: int) -> dict[str, Json]:
     """Return the tile that counts the steps that ended so."""
     word = "not started" if status is Status.SKIPPED else status.value
     style = {Status.DONE: "good", Status.FAILED: "bad", Status.UNDONE: "quiet"}.get(status, "warn")
-    return {"number": number, "words": f"steps {word}", "style": style}
+    return {"number": number, "words": f"{'step' if number == 1 else 'steps'} {word}", "style": style}
 
 
 def ending(fate: Fate) -> tuple[str, str]:

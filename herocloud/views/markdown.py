@@ -7,14 +7,12 @@ scarce, as single lines; what finds no room is counted. A hidden marker lets a b
 
 import html
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from herocloud.model.ids import Address
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import GLYPHS, Action, Impact
 from herocloud.views import capacities, diagnostic_text, phrases, results, text, values
-from herocloud.views.fates import Fate
 
 MAX_BYTES = 65_000
 
@@ -61,13 +59,9 @@ def render_result(plan: Plan, result: Result, max_bytes: int = MAX_BYTES) -> str
         held = f"\n{results.held_back_line(failure, fate)}" if failure.held_back else ""
         page.offer(_fence("text", f"{outcome.address}: {outcome.kind} failed\n{outcome.error or ''}{held}"))
     for words, left in results.left_lines(plan, result):
-        page.offer(f"{_escape(words)}: {_names([_with_fate(change.address, fate) for change in left])}.")
+        page.offer(f"{_escape(words)}: {_names([results.name_left(change, fate) for change in left])}.")
     page.offer(_escape(results.next_step(plan, result)))
     return page.text(f"Plan {_code(plan.id)}.")
-
-
-def _with_fate(address: Address, fate: Mapping[Address, Fate]) -> str:
-    return f"{address} ({fate[address].now})" if fate[address].now else address
 
 
 def marker(plan: Plan) -> str:

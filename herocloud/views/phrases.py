@@ -235,12 +235,19 @@ def _differences(change: Change) -> list[str]:
     fields = sorted(change.fields, key=lambda field: -field.impact) if len(change.fields) > 1 else list(change.fields)
     found = [field_line(field) for field in fields]
     if change.downtime is None or change.downtime > 0:
-        down = "(stays down)" if change.downtime is None else f"(~{_about(change.downtime)} down)"
+        down = f"({down_words(change)})"
         if found:
             found[0] += f" {down}"
         else:
             found.append(f"{REASONS[change.reason]} {down}".lstrip())
     return found
+
+
+def down_words(change: Change) -> str:
+    """Say how long a VM is down for a change; nothing when it runs on."""
+    if change.downtime is None:
+        return "stays down"
+    return f"~{_about(change.downtime)} down" if change.downtime > 0 else ""
 
 
 def _made(change: Change) -> str:

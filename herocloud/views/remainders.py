@@ -87,7 +87,9 @@ def _line(left: Left, wide: int, palette: writer.Palette, *, back: bool) -> str:
     sign = f"{writer.of_action(palette, change.action)}{GLYPHS[change.action].rjust(3)}{palette.off}"
     state = "begun, " if left.begun and not back else ""
     steps = f"{state}{left.steps} step{'' if left.steps == 1 else 's'} {'to take back' if back else 'left'}" if left.steps else ""
-    words = (phrases.action_words(change), steps, _note_back(left) if back else change.note)
+    # Taking back what took a VM down takes it down again, and what stays down comes up by it.
+    down = phrases.down_words(change) if left.steps and not (back and change.downtime is None) else ""
+    words = (phrases.action_words(change), steps, down, _note_back(left) if back else change.note)
     return f"  {sign} {change.address.ljust(wide)}   {' · '.join(filter(None, words))}"
 
 

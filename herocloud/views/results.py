@@ -297,8 +297,14 @@ def held_back_line(failure: Failure, fate: Mapping[Address, Fate]) -> str:
 
 def left_names(changes: list[Change], fate: Mapping[Address, Fate]) -> str:
     """Name what is left, each with what it is now."""
-    shown = ", ".join(f"{change.address}{f' ({now})' if (now := _now(fate[change.address])) else ''}" for change in changes[:_MOST])
+    shown = ", ".join(name_left(change, fate) for change in changes[:_MOST])
     return f"{shown} and {len(changes) - _MOST} more" if len(changes) > _MOST else shown
+
+
+def name_left(change: Change, fate: Mapping[Address, Fate]) -> str:
+    """Name a change that is left, with what its thing is now."""
+    now = _now(fate[change.address])
+    return f"{change.address} ({now})" if now else change.address
 
 
 def _now(fate: Fate) -> str:

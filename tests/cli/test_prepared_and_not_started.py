@@ -1,5 +1,6 @@
 """After a failure with `--on-failure stop`, a VM that was only prepared for its change runs on, and every view says so."""
 
+import html
 import json
 from typing import Any
 
@@ -52,6 +53,7 @@ def test_every_view_says_that_they_are_prepared(herocloud: Any, failed: Any) -> 
     prepared = [address for address, state in fates.items() if state == "prepared and not started"]
     for address in prepared:
         assert f"{address} (prepared)" in failed.out
+        assert f"{address} (prepared)" in html.unescape((herocloud.folder / "result.md").read_text(encoding="utf-8"))
     for kind in ("html", "junit", "sarif"):
         text = (herocloud.folder / f"result.{kind}").read_text(encoding="utf-8")
         assert text.count("prepared and not started") >= len(prepared), kind
