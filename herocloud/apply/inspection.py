@@ -92,6 +92,11 @@ def open_steps(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
     return [step for step in plan.steps if states.get(step.id) in IN_FLIGHT and step.provider != STATE_PROVIDER]
 
 
+def making(steps: Iterable[Step]) -> list[Step]:
+    """Return which of these steps make or boot something, newest first: they are taken back where an apply is closed."""
+    return [step for step in list(steps)[::-1] if KINDS[step.kind].boots or (step.before is None and step.after is not None)]
+
+
 def look_at(steps: Iterable[Step], plan: Plan, driver_of: Callable[[Step], Driver], lineage: str) -> dict[StepId, Look]:
     """Ask the world how far each of these steps came."""
     changes = {change.address: change for change in plan.changing}

@@ -140,7 +140,7 @@ class Session:
         """
         under_way = inspection.open_steps(self.plan, states)
         looks = inspection.look_at(under_way, self.plan, self._opened.of, self._store.lineage)
-        making = [step for step in under_way[::-1] if KINDS[step.kind].boots or (step.before is None and step.after is not None)]
+        making = inspection.making(under_way)
         going = [step for step in under_way if step.after is None and looks[step.id].found in (Found.PARTIAL, Found.DONE)]
         if keeps and self.plan.purge:
             spared = [step for step in going if _can_be_spared(step, looks[step.id])]

@@ -157,7 +157,19 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
         if any(resource.spec.get("forward") for resource in desired.resources if resource.kind == "network"):
             host = with_listeners(host)
     plan = planner.plan(desired, recorded, observed, host.host, asked.options)
+    if plan.operation == "destroy" and plan.complete and not plan.purge:
+        plan = _with_closed(plan, host.context.folder, recorded)
     return Planned(plan, desired, recorded, observed, host, tuple(notes))
+
+
+def _with_closed(plan: Plan, folder: Path, recorded: Recorded) -> Plan:
+    """Say of a removal what goes before it, with the applies that did not end."""
+    from herocloud.operations import unfinished
+    from herocloud.plan import annotation
+
+    closing = unfinished.waiting(recorded, plan.stack)
+    making = {address: pending.id for pending in closing for address in unfinished.closing_takes_back(folder, pending)}
+    return annotation.with_closed(plan, making) if making else plan
 
 
 def able(host: Hosting, desired: Desired, hypervisor: str | None) -> Hosting:

@@ -18,6 +18,7 @@ from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.outcomes import Result
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import KINDS
 from herocloud.model.words import Action, Approval, Severity, Status
 from herocloud.model.worlds import Recorded
 from herocloud.operations import approval, inputs, kept_data
@@ -146,6 +147,25 @@ def _gone_for_good(plan: Plan, states: Mapping[StepId, str], looks: Mapping[Step
     wanted = [step for step in plan.steps if kept_facts.brings_back(step) and states.get(step.id) != "done" and step.id not in begun]
     kept = kept_data.list_kept(hosting, plan.stack) if wanted else []
     return tuple(dict.fromkeys(step.address for step in wanted if not kept_facts.facts_of(plan.stack, [step.tombstone], kept)))
+
+
+def closing_takes_back(folder: Path, pending: Pending) -> set[Address]:
+    """Return whose disk or volume an apply was still making: where the apply is closed, that is taken back, and nobody keeps it."""
+    from herocloud.apply import inspection
+    from herocloud.plan import kept_facts
+
+    try:
+        plan, states = _load(folder, pending)
+    except Refused:
+        # It has ended since, and what it made is removed like everything else.
+        return set()
+    steps = inspection.making(inspection.open_steps(plan, states))
+    # What was coming back out of a tombstone goes into one again.
+    return {
+        step.address
+        for step in steps
+        if KINDS[KINDS[step.kind].inverse].destroys_data and not KINDS[step.kind].places and not kept_facts.brings_back(step)
+    }
 
 
 def data_gone(rest: Rest) -> Refused:

@@ -109,6 +109,30 @@ def test_nothing_is_made_and_nothing_is_left_wherever_it_was_cut_off(cut: Callab
         assert "There are no orphans" in stack.herocloud.done("state", "orphans").out, point
 
 
+def _kept(folder: Path) -> dict[str, int]:
+    """Return the bytes that are kept of what was deleted, by address."""
+    world = sqlite3.connect(folder / "simulator.db")
+    try:
+        return dict(world.execute("SELECT address, bytes FROM tombstones").fetchall())
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("point", ["volume.create.half:1", "volume.create.after:1", "disk.create.half:1", "seed.write.after:1"])
+def test_the_plan_says_of_which_data_nothing_is_kept(cut: Callable[[str], Cut], point: str) -> None:
+    stack = cut("")
+    stack.apply(point)
+    plan = json.loads(stack.herocloud("plan", "--destroy", "--json").out)
+    notes = {change["address"]: change["note"] for change in plan["resource_changes"] if change.get("note")}
+    promised = {address for address, note in notes.items() if note.endswith("of data is kept for 7 days")}
+    taken_back = {address for address, note in notes.items() if "`apply-1` was making of it is taken back; no data is kept" in note}
+    stack.destroy("--approve", "destroy")
+    kept = _kept(stack.herocloud.data_folder)
+    assert (set(kept) - promised, taken_back & set(kept)) == (set(), set())
+    assert taken_back
+    assert plan["capacity"]["disk"]["after"] == sum(kept.values())
+
+
 def test_the_plan_says_that_the_apply_is_not_finished_any_more(cut: Callable[[str], Cut]) -> None:
     stack = cut("")
     stack.apply("vm.create.half:1")
