@@ -61,8 +61,8 @@ class Decider:
         self._contents: dict[tuple[int, ...], str] = {}
         self._found = found
         self._image_room = ImageRoom(host)
-        self.renamed: Mapping[str, str] = {}
-        """The new names of volumes that this plan renames, by the old ones."""
+        self.volumes: Mapping[str, str] = {}
+        """The names of volumes by those of their files."""
         self.made_as: Mapping[str, str] = {}
         """The names that the files of volumes have or get."""
         self.networks: Mapping[str, str] = {}
@@ -93,7 +93,7 @@ class Decider:
             and not (case.kind == "vm" and case.leaves_hypervisor(valued.spec))
             and record.protect == resource.protect
             and record.needs == resource.depends_on
-            and not volume_names.renamed_uses(case.present, self.renamed)
+            and not volume_names.renamed_uses(case.present, self.volumes)
             and not network_names.relabels(record, case.present, self.networks)
         )
 
@@ -241,7 +241,7 @@ class Decider:
             field_diffs.extend(self._drift_fields(record.parts, case.present))
         if record.complete and case.halves:
             field_diffs.extend(half_made.fields(case.halves, record.parts))
-        field_diffs.extend(volume_names.renamed_uses(case.present, self.renamed))
+        field_diffs.extend(volume_names.renamed_uses(case.present, self.volumes))
         field_diffs.extend(stray_names.fields(case.stray_name, case.address))
         return (*field_diffs, *network_names.fields(case.record, case.present, self.networks))
 

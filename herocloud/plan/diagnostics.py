@@ -35,6 +35,8 @@ _NOT_A_DISK = Finding("not-a-disk", "What lies there is not a disk")
 _UNKNOWN_EXPRESSION = Finding("unknown-expression", "The expression has no value")
 _CANNOT_REPLACE = Finding("cannot-replace", "Only VMs can be replaced")
 _NO_SUCH_ADDRESS = Finding("no-such-address", "No such address")
+_COMES_ALONG = Finding("comes-along", "What uses it comes along", Severity.NOTE)
+_USED_STAYS = Finding("used-stays", "It stays as it is", Severity.WARNING)
 _BAD_MOVE = Finding("bad-move", "The move cannot be made")
 _LOOKS_RENAMED = Finding("looks-renamed", "This looks like a rename", Severity.WARNING)
 _UNFINISHED_APPLY = Finding("unfinished-apply", "An apply is unfinished", Severity.WARNING)
@@ -315,6 +317,25 @@ def no_match(flag: str, pattern: str, nearest: str | None) -> Diagnostic:
         f"`{flag} {pattern}` matches nothing in the stack file or the state.",
         hint=f"did you mean `{nearest}`?" if nearest else "`herocloud state list` and the stack file show the addresses",
     )
+
+
+def user_comes_along(address: str, users: Sequence[str], why: str) -> Diagnostic:
+    """Tell that a plan of a part has more in it than `--target` names."""
+    use = "uses" if len(users) == 1 else "use"
+    return _COMES_ALONG.at(f"`{address}` {why}, and {_all(users)} {use} it: that is part of this plan too.", address)
+
+
+def used_stays(address: str, users: Sequence[str], why: str) -> Diagnostic:
+    """Tell that a plan of a part does not change what something uses that is left out of it."""
+    use = "uses" if len(users) == 1 else "use"
+    left = "is" if len(users) == 1 else "are"
+    detail = f"In the stack file `{address}` {why}, but {_all(users)} {use} it and {left} left out of this plan."
+    return _USED_STAYS.at(detail, address, hint="plan without `--exclude` to change both")
+
+
+def _all(addresses: Sequence[str]) -> str:
+    *others, last = [f"`{entry}`" for entry in ids.fold_addresses(addresses)]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def bad_move(origin: str, target: str, why: str, place: Place | None, severity: Severity = Severity.ERROR) -> Diagnostic:

@@ -10,7 +10,7 @@ from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Desired, Record
-from herocloud.plan import diagnostics
+from herocloud.plan import diagnostics, half_renamed
 
 MOVABLE = ("vm", "volume", "network")
 
@@ -66,6 +66,9 @@ def follow(
         moves[_behind(target, {*records, *wanted, *lost, *moves})] = target
     taken = set(moves.values())
     moves.update({target: origin for target, origin in named.items() if target not in moves and origin not in taken})
+    taken = set(moves.values())
+    back = half_renamed.going_back(records, wanted)
+    moves.update({target: origin for target, origin in back if target not in moves and target not in records and origin not in taken})
     taken = set(moves.values())
     moves.update({target: origin for target, origin in _counted(records, wanted) if target not in moves and origin not in taken})
     return moves

@@ -13,7 +13,7 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import FieldDiff
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Move, Record, Resource
-from herocloud.plan import resource_parts
+from herocloud.plan import half_renamed, resource_parts
 
 Records = Mapping[Address, Record]
 
@@ -36,10 +36,12 @@ def bridges(stack: StackName, resources: Iterable[Resource], records: Records, l
 def renamed(moved: Iterable[Move], moves: Mapping[Address, Address], before: Records) -> dict[str, str]:
     """Return the new names of networks by their old ones: of those to be renamed, and of those that were and may be called both ways.
 
-    `moves` has old addresses by new ones; `before` are the records under their old names.
+    `moves` has old addresses by new ones; `before` are the records under their old names. Where no entry of the file tells what a card's
+    network is called now, the records do.
     """
     made = [(move.origin, move.target) for move in moved if move.origin.startswith("network.") and move.origin not in moves.values()]
     pairs = [(origin, target) for origin, target in made if Address(target) in before]
+    pairs += [(old, new) for old, new in half_renamed.old_names(before).items() if old.startswith("network.") and old not in moves]
     pairs += [(origin, target) for target, origin in moves.items() if origin.startswith("network.")]
     return {_name(origin): _name(target) for origin, target in pairs}
 

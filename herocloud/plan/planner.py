@@ -220,7 +220,7 @@ def _decide(
     `counted` are the records as they count against the host.
     """
     decider = Decider(found, host)
-    decider.renamed = volume_names.renamed(inputs.moves)
+    decider.volumes = volume_names.owners(inputs.records)
     decider.networks = inputs.networks
     decider.bridges = network_names.bridges(inputs.stack, inputs.resources.values(), inputs.records, inputs.lost)
     decider.made_as = volume_names.made_as(inputs.resources.values(), inputs.records, inputs.lost)

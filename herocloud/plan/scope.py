@@ -13,16 +13,19 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import PARALLELISM
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import diagnostics, moved_names, needs_of_renamed, network_names, volume_names
+from herocloud.plan import diagnostics, moved_names, needs_of_renamed, network_names, users_in_scope, volume_names
 
 
 class PlanOptions(NamedTuple):
     """Every flag that changes a plan."""
 
     target: tuple[str, ...] = ()
-    """Only these addresses (exact, `vm.web` for all its instances, or a shell pattern) and what they need."""
+    """Only these addresses (exact, `vm.web` for all its instances, or a shell pattern) and what they need.
+
+    What uses a volume or a network that goes, is renamed or gets another range comes along.
+    """
     exclude: tuple[str, ...] = ()
-    """Not these addresses, nor what needs them."""
+    """Not these addresses, nor what needs them, nor what they use where that cannot change without them."""
     replace: tuple[str, ...] = ()
     """Make these again even when nothing differs."""
     destroy: bool = False
@@ -149,15 +152,38 @@ def gather(
     if options.destroy:
         # Destroying runs against the order of creation: what needs a target has to go before it.
         needs = {**edges.turn(needs)}
+    allowed = _allowed(known, targets, excluded, needs, None if options.destroy else users_in_scope.Bound(resources, records, moves), found)
     return Inputs(
         stack,
         resources,
         records,
         moves,
-        narrow(known, targets, excluded, needs) if options.target or options.exclude else set(known),
+        allowed,
         {address: record for address, record in recorded.lost.get(stack, {}).items() if address not in records},
         networks,
     )
+
+
+def _allowed(
+    known: list[Address],
+    targets: set[Address] | None,
+    excluded: set[Address],
+    needs: Mapping[Address, Iterable[Address]],
+    bound: users_in_scope.Bound | None,
+    found: list[Diagnostic],
+) -> set[Address]:
+    """Return what the plan may touch, and say where what uses a target comes along, or keeps what it uses as it is."""
+    if targets is None and not excluded:
+        return set(known)
+    if bound is None:
+        return narrow(known, targets, excluded, needs)
+    allowed = narrow(known, targets, excluded, bound.among(needs))
+    if targets is not None:
+        found.extend(bound.come_along(targets, needs, allowed))
+    if excluded:
+        asked = set(known) if targets is None else edges.follow(targets, needs)
+        found.extend(bound.stay(excluded, needs, asked))
+    return allowed
 
 
 def renamed(observed: Observed | None, inputs: Inputs) -> Observed | None:

@@ -93,11 +93,17 @@ def _is_from(step: Step, thing: Thing | None) -> bool:
 
 
 def find_used(changes: Sequence[Change], past: Past) -> Iterator[Diagnostic]:
-    """Name what later applies made that relies on something which would go, or which would get its old name back."""
+    """Name what later applies made that relies on something which would go, or which would get its old name back.
+
+    What relied on it under its old name already follows the name back: no later apply made it.
+    """
     touched = {change.previous_address or change.address for change in changes}
     staying = {change.address for change in changes if change.action is not Action.DELETE}
+    old_names = {change.previous_address: change.address for change in changes if change.previous_address is not None}
     for gone in sorted(touched - staying):
         users = [address for address, record in past.now.items() if address not in touched and gone in record.needs]
+        if gone in old_names:
+            users = [address for address in users if address not in past.before or old_names[gone] not in past.before[address].needs]
         if users:
             names = _name([f"`{address}` of stack `{past.plan.stack}`" for address in users])
             detail = (

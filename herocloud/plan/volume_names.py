@@ -6,7 +6,7 @@ the file name of one that was renamed.
 
 from collections.abc import Iterable, Mapping
 
-from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.jsons import Json, Part
 from herocloud.model import needs
 from herocloud.model.ids import Address
 from herocloud.model.plans import FieldDiff
@@ -45,32 +45,48 @@ def renamed(moves: Mapping[Address, Address]) -> dict[str, str]:
     return {origin.removeprefix("volume."): target.removeprefix("volume.") for origin, target in addresses}
 
 
-def renamed_uses(present: Mapping[str, Part], names: Mapping[str, str]) -> list[FieldDiff]:
-    """Name the volumes of a VM that have another name than it knows them by; they stay plugged in."""
-    uses = (present.get("machine") or {}).get("volumes", ()) if names else ()
-    pairs = [(use["volume"], names[use["volume"]]) for use in uses if use["volume"] in names]
-    return [FieldDiff("volumes", old, new, Impact.NONE, "renamed, and stays plugged in") for old, new in pairs]
+def plugged_as(use: Json) -> str:
+    """Return the name that a guest knows a volume by, which is that of its file."""
+    return str(use.get("plugged", use["volume"]))
+
+
+def owners(records: Mapping[Address, Record]) -> dict[str, str]:
+    """Return the name of each volume by that of its file."""
+    stems = ((stem_of(record), address) for address, record in records.items() if record.kind == "volume")
+    return {stem: address.removeprefix("volume.") for stem, address in stems if stem}
+
+
+def renamed_uses(present: Mapping[str, Part], called: Mapping[str, str]) -> list[FieldDiff]:
+    """Name the volumes of a VM that have another name than it knows them by; they stay plugged in. `called` are the `owners` of files."""
+    uses = (present.get("machine") or {}).get("volumes", ())
+    pairs = [(use["volume"], called.get(plugged_as(use), use["volume"])) for use in uses]
+    return [FieldDiff("volumes", old, new, Impact.NONE, "renamed, and stays plugged in") for old, new in pairs if old != new]
 
 
 def follow(records: Mapping[Address, Record], names: Mapping[str, str]) -> dict[Address, Record]:
-    """Return records whose targets name renamed volumes by their new names; `names` gives the new name by the old one."""
-    if not names:
-        return dict(records)
+    """Return records whose targets name volumes by the names that these have; `names` has the new names of those renamed now, by the old.
+
+    A VM that a rename of earlier did not reach knows its volume by an old name all the same: what is plugged in tells which one it is.
+    """
     addresses = {Address(f"volume.{old}"): Address(f"volume.{new}") for old, new in names.items()}
-    followed = {address: needs.follow(record, addresses) for address, record in records.items()}
-    return {
-        address: record._replace(spec=_follow(record.spec, records, names)) if record.kind == "vm" else record
-        for address, record in followed.items()
-    }
+    called = owners(records)
+    followed: dict[Address, Record] = {}
+    for address, record in records.items():
+        current = needs.follow(record, addresses) if addresses else record
+        if record.kind == "vm" and record.spec["volumes"]:
+            uses = [_follow(use, called, names) for use in record.spec["volumes"]]
+            if uses != record.spec["volumes"]:
+                current = current._replace(spec={**record.spec, "volumes": uses})
+        followed[address] = current
+    return followed
 
 
-def _follow(spec: Spec, records: Mapping[Address, Record], names: Mapping[str, str]) -> Spec:
-    uses = []
-    for use in spec["volumes"]:
-        new = names.get(use["volume"])
-        record = records.get(Address(f"volume.{new}")) if new is not None else None
-        uses.append(use if new is None or record is None else use_of({**use, "volume": new}, {new: stem_of(record) or new}))
-    return {**spec, "volumes": uses}
+def _follow(use: Json, called: Mapping[str, str], names: Mapping[str, str]) -> Json:
+    stem = plugged_as(use)
+    new = called.get(stem) or names.get(use["volume"], use["volume"])
+    if new == use["volume"]:
+        return use
+    return use_of({**{key: value for key, value in use.items() if key != "plugged"}, "volume": new}, {new: stem})
 
 
 def stem_of(record: Record) -> str:
