@@ -9,6 +9,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.worlds import Record
+from herocloud.plan import volume_names
 
 Parts = Mapping[str, Part]
 
@@ -88,10 +89,10 @@ def _restoring_disk(record: Record, records: Mapping[Address, Record], present: 
             yield Diagnostic("snapshot-image", "The image is another one", detail, address=address, hint=hint)
             return
     else:
-        volume = records.get(Address(disk["disk"]))
+        volume = volume_of(records, disk)
         there = volume.parts.get("volume") if volume is not None else None
-        uses = [use["volume"] for use in present["machine"]["volumes"] if not use["readonly"]]
-        if there is not None and disk["disk"].removeprefix("volume.") not in uses:
+        uses = [volume_names.plugged_as(use) for use in present["machine"]["volumes"] if not use["readonly"]]
+        if volume is not None and volume_names.stem_of(volume) not in uses:
             there = None
         if volume is not None and volume.protect and there is not None:
             detail = f"`{volume.address}` is protected, and restoring replaces its data."
@@ -105,6 +106,13 @@ def _restoring_disk(record: Record, records: Mapping[Address, Record], present: 
         detail = f"`{disk['disk']}` of snapshot `{name}` is {sizes.format_size(disk['size'])}, and that of `{address}` is smaller now."
         hint = f"give it at least {sizes.format_size(disk['size'])} in the stack and apply"
         yield Diagnostic("snapshot-size", "The disk is too small", detail, address=address, hint=hint)
+
+
+def volume_of(records: Mapping[Address, Record], disk: Part) -> Record | None:
+    """Return the volume that a disk of a snapshot is a copy of, whatever it is called now: a rename leaves its file where it is."""
+    named = records.get(Address(disk["disk"]))
+    volumes = (record for record in records.values() if record.kind == "volume")
+    return next((volume for volume in volumes if (volume.parts.get("volume") or {}).get("path") == disk["path"]), named)
 
 
 _MATTERS = (

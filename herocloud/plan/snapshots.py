@@ -196,8 +196,9 @@ def plan_restoring(record: Record, restoring: Restoring, recorded: Recorded, obs
     if found:
         return _finish(scene, "vm snapshot restore", {}, found, {}, [restoring.name])
     # Two restorings within one second are two plans: the second replaces what the first has put there.
-    owners = sorted(record.address if disk["disk"] == "disk" else disk["disk"] for disk in present[key_of(restoring.name)]["disks"])
-    put_there = [scene.restored(Address(owner)) for owner in owners]
+    disks = present[key_of(restoring.name)]["disks"]
+    owners = (record if disk["disk"] == "disk" else snapshot_checks.volume_of(scene.records, disk) for disk in disks)
+    put_there = [scene.restored(address) for address in sorted(owner.address for owner in owners if owner is not None)]
     return _finish(scene, "vm snapshot restore", *_restore(scene, record, restoring), [restoring.name, restoring.now, *put_there])
 
 
@@ -222,7 +223,7 @@ def _restore(
             lost += root["size"]
             back.append(seq.add("disk.restore", "disk", root, root, [stop], takes=Claim(disk=root["size"]), origin=origin))
             continue
-        volume = scene.records[Address(disk["disk"])]
+        volume = snapshot_checks.volume_of(scene.records, disk) or scene.records[Address(disk["disk"])]
         body = volume.parts["volume"]
         inner = StepSequence(volume.address, scene.providers(record))
         step = inner.add("volume.restore", "volume", body, body, takes=Claim(disk=body["size"]), origin=origin)
