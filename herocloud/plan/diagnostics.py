@@ -25,8 +25,6 @@ _DOES_NOT_FIT_SLICE = Finding("does-not-fit-slice", "Slice in use")
 _MEMORY_OVER_SLICES = Finding("memory-over-slices", "More memory than the slices hold")
 _DOES_NOT_FIT_DISK_BUDGET = Finding("does-not-fit-disk-budget", "Root disk larger than the disk of its slices")
 _NETWORK_FULL = Finding("network-full", "No free address in the network")
-_RANGE_TAKEN = Finding("range-taken", "The host has these addresses already")
-_PORT_TAKEN = Finding("port-taken", "A port of the host is taken")
 _MISSING_ON_HOST = Finding("missing-on-host", "This host lacks something that the VM needs")
 _CANNOT_CHANGE = Finding("cannot-change", "This change cannot be made")
 _DATA_WITHOUT_NAME = Finding("data-without-name", "Data of a running VM would be lost")
@@ -251,16 +249,6 @@ def network_full(addresses: Sequence[str], network: str, cidr: str, place: Place
     return _NETWORK_FULL.at(
         f"{needed} in `{network}`, and every one of {cidr} is taken.", addresses[0], place, hint="give the network a larger `cidr`"
     )
-
-
-def range_taken(address: str, cidr: str, what: str, place: Place | None) -> Diagnostic:
-    """Tell that the host has the addresses of a network already."""
-    return _RANGE_TAKEN.at(f"`{address}` wants {cidr}, and this host has {what}.", address, place, hint="give the network another `cidr`")
-
-
-def port_taken(address: str, port: str, who: str) -> Diagnostic:
-    """Tell that a port of the host is not free."""
-    return _PORT_TAKEN.at(f"`{address}` publishes port {port} of this host, and {who}.", address, hint="choose another `host_port`")
 
 
 def missing_on_host(address: str, field: str, why: str, place: Place | None) -> Diagnostic:

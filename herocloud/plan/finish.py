@@ -19,7 +19,17 @@ from herocloud.model.ids import PlanId, StepId
 from herocloud.model.plans import Change, Fact, Plan
 from herocloud.model.steps import KINDS, NOTHING, Step, restores_data
 from herocloud.model.words import Action, Severity
-from herocloud.plan import capacity, conflicts, estimates, facts, order, overlay_rules, preparation, takers
+from herocloud.plan import (
+    capacity,
+    conflicts,
+    estimates,
+    facts,
+    network_handovers,
+    order,
+    overlay_rules,
+    preparation,
+    takers,
+)
 from herocloud.plan.capacity import Proof
 from herocloud.plan.draft import Draft
 
@@ -94,6 +104,8 @@ def _order_and_prove(draft: Draft) -> Ordered:
 
 
 def _circle(draft: Draft, steps: list[StepId]) -> Diagnostic:
+    if (of_range := network_handovers.find_circle(draft.steps, steps, draft.places)) is not None:
+        return of_range
     addresses = sorted({step.partition("/")[0] for step in steps}, key=ids.sort_key)
     back = "take them back by way of the stack file, in two applies"
     return Diagnostic(
@@ -108,12 +120,15 @@ def _circle(draft: Draft, steps: list[StepId]) -> Diagnostic:
 def _find_conflicts(draft: Draft, steps: Iterable[Step]) -> Iterator[Diagnostic]:
     """Find what the plan wants of the host and somebody else has."""
     recorded, observed, host = draft.world
+    changed = {
+        name for decision in draft.decisions.values() for name in (decision.change.address, decision.change.previous_address) if name
+    }
     if observed is not None and observed.ranges:
         yield from conflicts.find_ranges(steps, observed.ranges, draft.places)
-    yield from conflicts.find_shared_ranges(draft.stack, steps, recorded, observed, draft.places)
+    yield from conflicts.find_shared_ranges(draft.stack, steps, recorded, observed, draft.places, changed)
     ports = conflicts.new_ports(steps)
     if ports:
-        yield from conflicts.find_ports(draft.stack, ports, recorded, observed, host.listening or frozenset())
+        yield from conflicts.find_ports(draft.stack, ports, recorded, observed, host.listening or frozenset(), changed)
 
 
 def _find_lost_slices(draft: Draft, changes: Iterable[Change], proof: Proof) -> tuple[Diagnostic, ...]:

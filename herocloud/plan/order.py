@@ -4,7 +4,7 @@ Steps wait for steps, not changes for changes, so that a disk is copied while th
 compiler has set the order already.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from herocloud.model import ids
 from herocloud.model.ids import Address, StepId
@@ -30,7 +30,9 @@ def order(decisions: Mapping[Address, Decision], needed_before: Mapping[Address,
             # What stays waits for what it needs to be ready again; only one that goes as well can be waited for here.
             both = removed.change.action is Action.REPLACE and holder.change.action in {Action.DELETE, Action.REPLACE}
             if removed.change.action is Action.DELETE or both:
-                _wait_for_letting_go(removed.steps, holder.steps, waits)
+                # A VM that stays may be waiting itself for what comes after a network that it leaves.
+                left = _cards_that_leave([holder], need.partition(".")[2]) if _is_left(removed.change, holder.change) else set()
+                _wait_for_letting_go(removed.steps, holder.steps, waits, left)
     holders = _volume_holders(decisions)
     if holders:
         _hand_over_volumes(decisions, holders, waits)
@@ -134,15 +136,21 @@ def _wait_for_needs(
             waits.setdefault(step.id, set()).update(step_ids)
 
 
-def _wait_for_letting_go(removed: Sequence[Step], holder: Sequence[Step], waits: dict[StepId, set[StepId]]) -> None:
-    """Make the first removing steps of one resource wait until another has let go of it."""
+def _is_left(removed: Change, holder: Change) -> bool:
+    return removed.kind == "network" and holder.kind == "vm" and holder.action not in {Action.DELETE, Action.REPLACE}
+
+
+def _wait_for_letting_go(
+    removed: Sequence[Step], holder: Sequence[Step], waits: dict[StepId, set[StepId]], left: Collection[StepId] = ()
+) -> None:
+    """Make the first removing steps of one resource wait until another has let go of it; by the steps `left` where those are known."""
     removing = {step.id for step in removed if KINDS[step.kind].removes}
     firsts = [step for step in removed if step.id in removing and removing.isdisjoint(step.needs) and BESIDE not in step.part]
     if not firsts:
         return
     # A card has nothing to do with the other VM, and its rate may be one that this gives back.
     cards = _after_cards(removed, holder) if firsts[0].address.startswith("vm.") else frozenset()
-    letting = [step.id for step in holder if KINDS[step.kind].lets_go and step.id not in cards]
+    letting = list(left) or [step.id for step in holder if KINDS[step.kind].lets_go and step.id not in cards]
     letting = letting or [step.id for step in holder if KINDS[step.kind].removes][-1:]
     for step in firsts:
         waits.setdefault(step.id, set()).update(letting)

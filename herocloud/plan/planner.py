@@ -25,6 +25,7 @@ from herocloud.plan import (
     finish,
     half_made,
     lost_files,
+    network_handovers,
     network_names,
     order,
     orphan_diagnostics,
@@ -138,6 +139,7 @@ def _waits(
     overlay_handovers.break_circles(decisions)
     waits = order.order(decisions, {address: record.needs for address, record in inputs.records.items()})
     order.wait_for_names(decisions, waits)
+    network_handovers.wait_for_release(decisions, waits)
     overlay_handovers.wait_for_release(decisions, waits)
     for address, target in valued.items():
         if target.waits and address in decisions:

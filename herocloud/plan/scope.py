@@ -13,7 +13,15 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import PARALLELISM
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
-from herocloud.plan import diagnostics, moved_names, needs_of_renamed, network_names, users_in_scope, volume_names
+from herocloud.plan import (
+    diagnostics,
+    moved_names,
+    needs_of_renamed,
+    network_diagnostics,
+    network_names,
+    users_in_scope,
+    volume_names,
+)
 
 
 class PlanOptions(NamedTuple):
@@ -84,13 +92,17 @@ def narrow(
 
 
 def suspect(created: list[Resource], deleted: list[Record]) -> list[Diagnostic]:
-    """Point out pairs of a new and a leaving VM that ask for the same; counted instances of one name are not rename."""
+    """Point out pairs of a new and a leaving VM or network that ask for the same; counted instances of one name are not rename."""
+    ranges = {record.spec["cidr"]: record.address for record in deleted if record.kind == "network" and record.spec["cidr"]}
     leaving: dict[str, list[Record]] = {}
     for record in deleted:
         if record.kind == "vm":
             leaving.setdefault(_shape(record.spec), []).append(record)
     suspicions = []
     for resource in created:
+        cidr = resource.spec["cidr"] if resource.kind == "network" else None
+        if cidr and cidr in ranges:
+            suspicions.append(network_diagnostics.looks_renamed(ranges[cidr], resource.address, cidr))
         matches = leaving.get(_shape(resource.spec), ()) if resource.kind == "vm" else ()
         for record in list(matches):
             if record.address.partition("[")[0] != resource.address.partition("[")[0]:

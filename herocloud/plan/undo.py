@@ -29,6 +29,7 @@ from herocloud.plan import (
     kept_facts,
     lost_answers,
     lost_data,
+    network_handovers,
     order,
     overpromised,
     reservations,
@@ -104,8 +105,7 @@ def _draft(past: Past, recorded: Recorded, observed: Observed | None, host: Host
         inverted_change = lost_answers.correct(inverted_change, change.address, present, settled, unseen=unseen, idle=idle is not None)
         ends = present, overpromised.claim_of(present, counted, observed), half_made.bytes_beside(left)
         decisions[inverse.address] = Decision(inverted_change, _balance(inverted_change, inverse, *ends, promising=promising))
-    waits = inverses.reverse_needs(done, inverted.values())
-    order.wait_for_names(decisions, waits)
+    waits = _waits(done, inverted, decisions)
     changes = [decision.change for decision in decisions.values()]
     unsaid = [*changed.values(), *removed.values(), *settled.answered, *settled.returned]
     diagnostics += [
@@ -139,6 +139,14 @@ def _clash(address: Address, change: Change, taken_back: Mapping[Address, Change
     if address not in taken_back:
         return []
     return [(address, change.address if change.previous_address else taken_back[address].address)]
+
+
+def _waits(done: Sequence[Step], inverted: Mapping[Address, Inverted], decisions: Mapping[Address, Decision]) -> dict[StepId, set[StepId]]:
+    """Return what steps wait for in other changes: the order of the apply turned around, and what passes from one to another."""
+    waits = inverses.reverse_needs(done, inverted.values())
+    order.wait_for_names(decisions, waits)
+    network_handovers.wait_for_release(decisions, waits)
+    return waits
 
 
 def restored(past: Past) -> bool:

@@ -16,7 +16,7 @@ from herocloud.model.steps import BESIDE, KINDS, beside
 from herocloud.providers import parts
 from herocloud.providers.parts import Seen
 from herocloud.providers.seam import Found, Probe, Tombstone, Work
-from herocloud.providers.simulator import copied_data, moves, refusals, rows, scenarios, world_file
+from herocloud.providers.simulator import copied_data, moves, network_refusals, refusals, rows, scenarios, world_file
 from herocloud.providers.simulator.misbehavior import Mischief
 from herocloud.providers.simulator.rows import Limits, Row
 from herocloud.providers.simulator.scenarios import Scenario
@@ -149,6 +149,8 @@ class SimulatorDriver:
         if step.part != "power":
             parts.refuse_unexpected(_seen(row, work), work)
         refusals.check(world, row, step.kind, step.part, current=current, target=step.after)
+        if step.part == "network":
+            network_refusals.check(world, row, step.provider, current, step.after)
         if step.kind == "vm.create" and step.after.get("payload"):
             refusals.check_image(world, row, work.spec.get("image"))
 
@@ -249,6 +251,8 @@ class SimulatorDriver:
                 raise Conflict(parts.describe(_seen(row, work), work))
             parts.refuse_foreign(_seen(row, work), work)
             refusals.check(world, row, step.kind, step.part, current=current, target=step.before, undoing=True)
+            if step.part == "network":
+                network_refusals.check(world, row, step.provider, current, step.before)
             _mark(row, work)
             self._settle(world, row, work, step.before, undoing=True)
         elif not turned_back:

@@ -109,7 +109,7 @@ def _tell_story() -> Iterator[tuple[str, str, str, Any, Any]]:
 
 
 def _tell_of_discards(machine: Any, volume: Any, network: Any, image: Any, nic: Any) -> Iterator[tuple[str, str, str, Any, Any]]:
-    rest, other = {**volume, "path": "volumes/shop/rest.raw"}, {**network, "bridge": "hb-other"}
+    rest, other = {**volume, "path": "volumes/shop/rest.raw"}, {**network, "bridge": "hb-other", "cidr": "10.43.0.0/24"}
     yield from (("vm.create", "vm.www", "machine", None, machine), ("vm.discard", "vm.www", "machine", machine, None))
     yield from (("volume.create", "volume.rest", "volume", None, rest), ("volume.discard", "volume.rest", "volume", rest, None))
     yield ("network.create", "network.other", "network", None, other)

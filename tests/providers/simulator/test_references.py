@@ -7,6 +7,8 @@ import pytest
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.simulator import world
 
+PORT = {"host_port": 8080, "protocol": "tcp", "vm": "web", "port": 80, "address": "10.42.0.2"}
+
 
 @pytest.mark.parametrize(
     ("part", "says"),
@@ -135,3 +137,34 @@ def test_a_volume_has_one_writer(bench: Any, shapes: Any) -> None:
     bench.change("vm.detach", "vm.a", "machine", volumes=[])
     bench.change("vm.attach", "vm.c", "machine", volumes=[{"volume": "data", "readonly": False}])
     assert bench.part("vm.c", "machine")["volumes"] == [{"volume": "data", "readonly": False}]
+
+
+TAKEN = {
+    "the range": ({"cidr": "10.42.0.0/24"}, "this host has 10.42.0.0/24 on `network.lan` of stack `shop`"),
+    "a part of the range": ({"cidr": "10.42.0.128/25"}, "this host has 10.42.0.0/24 on `network.lan` of stack `shop`"),
+    "the port": ({"cidr": "10.43.0.0/24", "forward": [PORT]}, "port 8080/tcp of this host is published by `network.lan`"),
+}
+
+
+@pytest.mark.parametrize(("wanted", "says"), TAKEN.values(), ids=TAKEN)
+def test_no_network_gets_what_another_one_has(bench: Any, wanted: dict[str, Any], says: str) -> None:
+    bench.network()
+    bench.change("network.update", "network.lan", "network", forward=[PORT])
+    other = {**bench.part("network.lan", "network"), "bridge": "hb-front", "forward": [], **wanted}
+    with pytest.raises((Conflict, Permanent), match=says):
+        bench.perform("network.create", "network.front", "network", None, other)
+    bench.perform("network.create", "network.front", "network", None, {**other, "cidr": "10.44.0.0/24", "forward": []})
+    with pytest.raises((Conflict, Permanent), match=says):
+        bench.change("network.update", "network.front", "network", **wanted)
+    world.remove_part(bench.folder, "network.lan", "network")
+    bench.change("network.update", "network.front", "network", **wanted)
+
+
+def test_a_network_that_is_taken_back_gets_no_range_that_another_one_has_by_now(bench: Any) -> None:
+    bench.network()
+    before = bench.part("network.lan", "network")
+    bench.perform("network.delete", "network.lan", "network", before, None)
+    bench.perform("network.create", "network.front", "network", None, {**before, "bridge": "hb-front"})
+    with pytest.raises(Permanent, match=r"this host has 10\.42\.0\.0/24 on `network\.front`"):
+        bench.undo("network.delete", "network.lan", "network", before, None)
+    assert bench.thing("network.lan") is None
