@@ -26,6 +26,7 @@ from herocloud.plan import (
     facts,
     network_handovers,
     order,
+    orphan_holdings,
     overlay_rules,
     preparation,
     takers,
@@ -125,6 +126,7 @@ def _find_conflicts(draft: Draft, steps: Iterable[Step]) -> Iterator[Diagnostic]
     }
     if observed is not None and observed.ranges:
         yield from conflicts.find_ranges(steps, observed.ranges, draft.places)
+    yield from orphan_holdings.find(draft.stack, draft.steps, draft.decisions, recorded, observed, draft.places)
     yield from conflicts.find_shared_ranges(draft.stack, steps, recorded, observed, draft.places, changed)
     ports = conflicts.new_ports(steps)
     if ports:

@@ -16,6 +16,20 @@ def slice_of_orphan(address: str, sid: str, owner: str, place: Place | None) -> 
     )
 
 
+def in_use_by_orphan(address: str, verb: str, what: str, owner: str, place: Place | None) -> Diagnostic:
+    """Tell that a plan would take away, change or give to another what a VM without a record uses."""
+    who = f"`{address}`" if verb == "takes" else "The plan"
+    detail = f"{who} {verb} `{what}`, which `{owner}` uses: that VM is on this host and has no record."
+    return Diagnostic(
+        code="in-use-by-orphan",
+        summary="In use by a VM without a record",
+        detail=detail,
+        address=address,
+        place=place,
+        hint=f"`herocloud state adopt {owner}` takes it back into the records, `herocloud state gc` removes it",
+    )
+
+
 def adoption_offered(address: str, what: str, place: Place | None) -> Diagnostic:
     """Tell that a VM without a record could be taken back as it is."""
     return Diagnostic(

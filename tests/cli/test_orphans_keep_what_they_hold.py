@@ -1,4 +1,4 @@
-"""What an orphan still holds is never given away: slices, addresses, MACs, names, ranges and ports, although its record was dropped."""
+"""What an orphan holds is never given away: slices, addresses, names, ranges, volumes and networks, although its record was dropped."""
 
 import json
 from typing import Any
@@ -162,3 +162,84 @@ def test_the_list_of_slices_names_the_orphan_that_holds_them(orphaned) -> None:
     assert json.loads(orphaned.done("slice", "show", "s1", "--json").out)["state"] == "InUse"
     orphaned.done("state", "gc", "-y")
     assert json.loads(orphaned.done("slice", "show", "s1", "--json").out)["state"] == "Free"
+
+
+USED = """\
+stack: shop
+images: {{deb: {{source: "https://example.org/d.qcow2", unpinned: true, format: qcow2}}}}
+networks: {{lan: {{cidr: {cidr}}}}}
+volumes: {{data: {{size: {size}}}}}
+{more}
+"""
+USER = "vms: {{{name}: {{image: deb, memory: 1 GiB, networks: [lan], volumes: [{use}]}}}}"
+
+
+def _used(more: str, cidr: str = "10.42.0.0/24", size: str = "5 GiB") -> str:
+    return USED.format(more=more, cidr=cidr, size=size)
+
+
+@pytest.fixture(params=["data", "{volume: data, readonly: true}"], ids=["writing", "reading"])
+def user(herocloud: Any, request: pytest.FixtureRequest) -> Any:
+    """Apply a VM with a volume and a network, and drop its record."""
+    herocloud.write(_used(USER.format(name="x", use=request.param)))
+    herocloud.done("apply", "-y", "-q")
+    herocloud.done("state", "rm", "vm.x")
+    return herocloud
+
+
+def _refused(ran: Any, *used: str) -> None:
+    assert ran.code == 1, ran.both
+    for address in used:
+        assert f"`{address}`, which `vm.x` uses" in ran.err
+    assert "`herocloud state adopt vm.x`" in ran.err
+    assert "`herocloud state gc`" in ran.err
+
+
+TOUCHING = {
+    "grown": ({"size": "7 GiB", "more": ""}, ["volume.data"]),
+    "given to another": ({"more": USER.format(name="n", use="data")}, ["volume.data"]),
+    "another range": ({"cidr": "10.44.0.0/24", "more": ""}, ["network.lan"]),
+}
+
+
+@pytest.mark.parametrize(("fields", "used"), TOUCHING.values(), ids=TOUCHING)
+def test_what_an_orphan_uses_is_neither_changed_nor_given_away(user, fields: dict[str, str], used: list[str]) -> None:
+    user.write(_used(**fields))
+    before = user.done("state", "list", "--json").out
+    _refused(user("plan"), *used)
+    _refused(user("apply", "-y"), *used)
+    assert user.done("state", "list", "--json").out == before
+
+
+def test_what_an_orphan_uses_is_not_destroyed(user) -> None:
+    before = user.done("state", "list", "--json").out
+    _refused(user("destroy", "-y"), "volume.data", "network.lan")
+    assert user.done("state", "list", "--json").out == before
+    user.done("state", "gc", "-y")
+    user.done("destroy", "-y")
+
+
+def test_what_goes_from_the_file_under_an_orphan_stays(user) -> None:
+    user.write(_used("").partition("networks:")[0])
+    _refused(user("plan"), "volume.data", "network.lan")
+
+
+def test_two_that_only_read_may_share_a_volume_with_an_orphan(user, request: pytest.FixtureRequest) -> None:
+    user.write(_used(USER.format(name="n", use="{volume: data, readonly: true}")))
+    ran = user("plan")
+    assert ran.code == (0 if "reading" in request.node.name else 1), ran.both
+
+
+def test_an_orphan_that_is_taken_back_stands_in_nobodys_way(user) -> None:
+    user.done("state", "adopt", "vm.x", "-y")
+    user.write(_used("", size="7 GiB"))
+    user.done("apply", "-y")
+    user.done("destroy", "-y")
+
+
+def test_an_orphan_that_the_same_plan_takes_back_may_let_go(herocloud) -> None:
+    herocloud.write(_used(USER.format(name="x", use="data")))
+    herocloud.done("apply", "-y", "-q")
+    herocloud.done("state", "rm", "vm.x")
+    herocloud.write(_used(USER.format(name="x", use="data"), size="7 GiB"))
+    herocloud.done("apply", "-y")
