@@ -156,18 +156,12 @@ def find_gone(lost: Collection[tuple[Address, str]], *, purged: bool) -> Iterato
         yield Diagnostic("undo-snapshot-gone", "A deleted snapshot is gone", detail, address=address, hint=hint)
 
 
-_FREE_FIRST = {
-    "range-taken": "free these addresses first, or apply the old stack file with another `cidr`",
-    "port-taken": "free the port first, or apply the old stack file with another `host_port`",
-}
-
-
 def say_way_out(found: Diagnostic) -> Diagnostic:
     """Return a finding with a way out that an undo has: it brings back all of what was there, so nothing can be taken out of it."""
     if found.code in _OF_OTHERS:
         return found._replace(hint="free it there first, or bring back the rest by way of the stack file")
     if capacity.fits([found]):
-        return found._replace(hint=_FREE_FIRST.get(found.code, found.hint))
+        return found
     _, more, rest = (found.hint or "").partition("; ")
     hint = f"make room for it first, or put back what fits by way of the stack file{more}{rest}"
     return found._replace(hint=hint.removesuffix(", `--purge` deletes it at once"))

@@ -112,12 +112,3 @@ def test_the_undo_of_a_failed_undo_counts_what_is_promised_once(host: Any, misbe
     assert (failed.code, "would be refused" in failed.both) == (13, False), failed.both
     assert "peak" not in host.done("undo", "-y").out
     assert "No changes." in host.done("plan", "--detailed-exitcode").out
-
-
-def test_the_hint_about_a_taken_range_is_one_that_an_undo_can_follow(host: Any) -> None:
-    for name, networks in (("shop", "lan: {cidr: 10.41.0.0/24}"), ("shop", ""), ("other", "lan: {cidr: 10.41.0.0/24}")):
-        host.write(f"stack: {name}\nnetworks: {{{networks}}}\n")
-        host.done("apply", "-y", "-q")
-    refused = host("undo", "apply-2", "-y")
-    assert (refused.code, "give the network another" in refused.both) == (1, False), refused.both
-    assert "hint: free these addresses first, or apply the old stack file with another `cidr`" in refused.err
