@@ -43,7 +43,7 @@ class Watch:
             return
         if event in _EFFECTS:
             self.seen.append(f"{event} {arguments[:1]}")
-        elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
+        elif event == "open" and isinstance(arguments[0], str) and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
             self.seen.append(f"open {arguments[:2]}")
 
 

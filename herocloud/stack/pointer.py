@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from herocloud.kits.yaml import documents
+from herocloud.kits.yaml import documents, reader
 from herocloud.kits.yaml.tree import Path
 from herocloud.model import overlays
 from herocloud.model.diagnostics import Diagnostic, Place, sort_diagnostics
@@ -102,6 +102,7 @@ class Pointer:
                     blocks.extend(
                         hidden_blocks.of_duplicate(document, duplicate, address_of(duplicate.path))
                         for duplicate in document.tree.duplicates
+                        if duplicate.path[-1] != reader.MERGE
                     )
         for mark in twice:
             first, second = self.document(mark.first), self.document(mark.second)

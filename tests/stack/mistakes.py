@@ -197,6 +197,7 @@ MISTAKES = (
     Mistake("a secret that is not set", "secret-missing", "env: DB_PASSWORD", "env: NOT_SET_ANYWHERE§"),
     Mistake("a secret from nowhere", "one-of-two", "password: {env: DB_PASSWORD}", "password: {}§"),
     Mistake("a key that is there twice", "duplicate-key", "    memory: 6 GiB\n", "    memory: 6 GiB\n    §memory: 5 GiB\n"),
+    Mistake("two merge keys", "duplicate-key", "  pet:\n", "  pet:\n    <<: {vcpus: 2}\n    §<<: {vcpus: 3}\n"),
     Mistake("a name that is there twice", "duplicate-key", "  pet:\n", "  §second: {image: tiny}\n  pet:\n"),
     Mistake("an expression about nobody", "unknown-vm", '"{{ vm.db.address.lan }}"', '"{{ vm.dc.address.lan }}"§'),
     Mistake("an expression about a network elsewhere", "not-attached", "{{ vm.web[0].address.lan }}", "{{ vm.web[0].address.dmz }}§"),

@@ -35,9 +35,11 @@ class _Frame(NamedTuple):
     key_event: Any
     start: Any
     nodes: int
-    merges: list[Any] | None
+    merge: tuple[Any, Any] | None
 
 
+MERGE = "<<"
+"""The key that brings the content of another mapping."""
 _MERGE = object()
 
 
@@ -79,7 +81,7 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
     is_map = False
     key: Any = None
     key_event: Any = None
-    merges: list[Any] | None = None
+    merge: tuple[Any, Any] | None = None
     start: Any = None
     before = nodes = aliases = documents = 0
     root: Any = None
@@ -97,7 +99,7 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
             if is_map and key is None:
                 if wary and start.flow_style:
                     _check_question(event, written)
-                key, key_event = (_MERGE if text == "<<" and event.implicit[0] else text), event
+                key, key_event = (_MERGE if text == MERGE and event.implicit[0] else text), event
                 if event.anchor:
                     _check_anchor(event, written)
                     anchors[event.anchor] = (text, 1)
@@ -116,14 +118,14 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
         elif kind is map_start or kind is list_start:
             nodes += 1
             _check_opening(event, len(frames), nodes, is_key=is_map and key is None)
-            frames.append(_Frame(container, is_map, key, key_event, start, before, merges))
+            frames.append(_Frame(container, is_map, key, key_event, start, before, merge))
             is_map = kind is map_start
             container = {} if is_map else []
-            key, key_event, start, before, merges = None, None, event, nodes, None
+            key, key_event, start, before, merge = None, None, event, nodes, None
             continue
         elif kind is map_end or kind is list_end:
-            if merges:
-                _merge(container, merges, spots, track=track)
+            if merge is not None:
+                _merge(container, merge, spots, track=track)
             value, opening = container, start
             if not track:
                 # What stands below is one object for each value already, so its identity is all there is to compare.
@@ -131,7 +133,7 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
             if start.anchor:
                 _check_anchor(start, written)
                 anchors[start.anchor] = (value, nodes - before + 1)
-            container, is_map, key, key_event, start, before, merges = frames.pop()
+            container, is_map, key, key_event, start, before, merge = frames.pop()
         elif kind is alias_kind:
             aliases += 1
             _check_anchor(event, written)
@@ -154,11 +156,10 @@ def _build(  # noqa: PLR0915 - one loop over events; cut up, it is half as fast.
         if nodes > MAX_NODES:
             raise _too_many(event)
         if is_map:
-            if key is _MERGE:
-                merges = [] if merges is None else merges
-                merges.append((value, opening))
-            elif key in container:
-                path = (*((f.key if f.is_map else len(f.container)) for f in frames[1:]), key)
+            if key is _MERGE and merge is None:
+                merge = (value, opening)
+            elif key is _MERGE or key in container:
+                path = (*((f.key if f.is_map else len(f.container)) for f in frames[1:]), MERGE if key is _MERGE else key)
                 duplicates.append(Duplicate(path, spots.of(container).get(key), _spot(key_event, opening, event), value))
             else:
                 container[key] = value
@@ -255,17 +256,17 @@ def _follow(event: Any, anchors: dict[str, tuple[Any, int]], aliases: int, *, is
     return known
 
 
-def _merge(container: dict[str, Any], merges: list[Any], spots: Spots, *, track: bool) -> None:
-    """Add what merge keys bring; what the mapping says itself wins, and of several sources the first."""
-    for value, event in merges:
-        for source in value if isinstance(value, list) else [value]:
-            if not isinstance(source, dict):
-                detail = "`<<` takes a mapping or a list of mappings."
-                raise Unreadable(
-                    "yaml-merge", detail, event.start_mark, event.end_mark, "write `<<: *name`, where `&name` stands before a mapping"
-                )
-            for key, inner in source.items():
-                if key not in container:
-                    container[key] = inner
-                    if track:
-                        spots.of(container)[key] = spots.of(source)[key]
+def _merge(container: dict[str, Any], merge: tuple[Any, Any], spots: Spots, *, track: bool) -> None:
+    """Add what a merge key brings; what the mapping says itself wins, and of several sources the first."""
+    value, event = merge
+    for source in value if isinstance(value, list) else [value]:
+        if not isinstance(source, dict):
+            detail = "`<<` takes a mapping or a list of mappings."
+            raise Unreadable(
+                "yaml-merge", detail, event.start_mark, event.end_mark, "write `<<: *name`, where `&name` stands before a mapping"
+            )
+        for key, inner in source.items():
+            if key not in container:
+                container[key] = inner
+                if track:
+                    spots.of(container)[key] = spots.of(source)[key]
