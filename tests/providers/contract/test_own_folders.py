@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,10 +172,7 @@ def in_a_namespace(body: Callable[[], None]) -> None:
             assert system.mount(b"none", b"/", None, 0x4000 | 0x40000, None) == 0, "mounts of its own"
             assert system.mount(b"sysfs", b"/sys", b"sysfs", 0, None) == 0, "a /sys of its own"
             body()
-            with warnings.catch_warnings():
-                # pyroute2 keeps a loop for each thread that used a connection, and closes that of the thread that closes it.
-                warnings.simplefilter("ignore", ResourceWarning)
-                gc.collect()
+            gc.collect()
         except BaseException as error:  # noqa: BLE001  (it is raised where the test waits)
             failed.append(error)
 
@@ -206,7 +202,13 @@ def live(site: Site, write: Write, hypervisor: str, mode: str) -> None:
     [
         ("qemu", "user", {"images", "user_network", "qemu"}),
         ("cloud-hypervisor", "", {"images", "cloud-hypervisor"}),
-        pytest.param("cloud-hypervisor", "bridge", {"images", "network", "cloud-hypervisor"}, marks=pytest.mark.root),
+        pytest.param(
+            "cloud-hypervisor",
+            "bridge",
+            {"images", "network", "cloud-hypervisor"},
+            # pyroute2 keeps a loop for each thread that used a connection, and closes that of the thread that closes it.
+            marks=[pytest.mark.root, pytest.mark.filterwarnings("ignore::ResourceWarning")],
+        ),
     ],
 )
 def test_stacks_are_made_changed_and_removed_and_everybody_stays_in_its_own_folder(
