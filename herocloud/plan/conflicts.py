@@ -113,7 +113,7 @@ def find_ports(
     recorded: Recorded,
     observed: Observed | None,
     listeners: frozenset[Port],
-    changed: Collection[Address],
+    changed: Collection[Address] = (),
 ) -> Iterator[Diagnostic]:
     """Find ports that another network publishes, or on which a program of the host listens that is none of this stack's VMs."""
     others = {
