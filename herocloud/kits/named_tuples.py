@@ -11,7 +11,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 _NAMES = [f"field{number}" for number in range(40)]
-_READERS = list(map(vars(namedtuple("_Row", _NAMES)).__getitem__, _NAMES))  # noqa: PYI024  (only these are used)
+
+
+def _readers_of(row: type) -> list[Any]:
+    # The class is an argument, so that it is held: a collection of garbage in the middle of this empties one that nobody holds.
+    return [vars(row)[name] for name in _NAMES]
+
+
+_READERS = _readers_of(namedtuple("_Row", _NAMES))  # noqa: PYI024  (only its readers are used)
 """What reads the n-th value of any tuple as an attribute, in C."""
 
 

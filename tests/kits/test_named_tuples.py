@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 import typing
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -148,3 +150,13 @@ def test_a_field_that_begins_with_an_underscore_is_refused() -> None:
 
         class Wrong(named_tuples.NamedTuple):
             _a: int
+
+
+@pytest.mark.world
+def test_a_collection_of_garbage_while_it_is_imported_does_no_harm() -> None:
+    words = "import gc, importlib; from herocloud.kits import named_tuples; "
+    words += (
+        "[(gc.set_threshold(often, 1, 1), importlib.reload(named_tuples)) for often in range(1, 60)]; print(len(named_tuples._READERS))"
+    )
+    ran = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    assert ran.stdout == "40\n", ran.stderr
