@@ -41,5 +41,8 @@ def digest_text(text: str) -> str:
 
 
 def loads(text: str | bytes) -> Json:
-    """Read JSON."""
-    return json.loads(text)
+    """Read JSON; raises ValueError for what is not, and for what is nested deeper than Python can follow."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

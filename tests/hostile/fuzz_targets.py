@@ -107,6 +107,46 @@ def http(content: bytes) -> None:
         answer.json()
 
 
+def vmm(content: bytes) -> None:
+    """Read what a machine of Cloud Hypervisor says of itself."""
+    from herocloud.providers.cloud_hypervisor import readings, releases, vmm_answers
+
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return
+    for read in (vmm_answers.ping, vmm_answers.counters):
+        with contextlib.suppress(vmm_answers.BadAnswer):
+            read(said)
+    with contextlib.suppress(vmm_answers.BadAnswer):
+        releases.parse(vmm_answers.ping(said)["version"])
+    with contextlib.suppress(vmm_answers.BadAnswer):
+        seen = readings.read(vmm_answers.vm_info(said), 0)
+        readings.machine_part(_MACHINE, seen)
+        seen.power  # noqa: B018  (a property that reads)
+
+
+def events(content: bytes) -> None:
+    """Read a file of events of Cloud Hypervisor, in one piece and in two."""
+    from herocloud.providers.cloud_hypervisor import event_file
+
+    text = content.decode(errors="replace")
+    event_file.parse(text)
+    _, rest = event_file.parse(text[: len(text) // 2])
+    event_file.parse(rest + text[len(text) // 2 :])
+
+
+_VOLUME = {"volume": "data", "readonly": False, "size": 1024**2}
+_RATE = {"bandwidth": 1024**2, "burst": None, "iops": None}
+_MACHINE = {
+    "vcpus": 1,
+    "memory": 1024**3,
+    "nics": ["nic.0"],
+    "volumes": [_VOLUME],
+    "root": {"rate": _RATE},
+    "affinity": [[0]],
+}
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "stack": stack,
     "host-file": host_file,
@@ -118,6 +158,8 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "agent": agent,
     "qmp": qmp,
     "http": http,
+    "vmm": vmm,
+    "events": events,
 }
 ALLOWED = (HerocloudError, HttpError)
 """What every target may raise: both say what is wrong with the bytes."""

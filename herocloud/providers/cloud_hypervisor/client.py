@@ -5,14 +5,15 @@ gives, outermost first; its status code says little, because it changed from rel
 process run strictly one after another: a slow boot keeps even a ping waiting, so a `Silent` process is not a dead one.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from herocloud.kits import http, jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent
-from herocloud.providers.cloud_hypervisor import releases
+from herocloud.providers.cloud_hypervisor import releases, vmm_answers
 
 if TYPE_CHECKING:
     from herocloud.providers.cloud_hypervisor import call_models as calls
@@ -22,6 +23,7 @@ SHORT, LONG, LONGEST = 10.0, 60.0, 3600.0
 """Seconds for a call that answers at once, for one that builds or takes down a machine, and for one that moves memory."""
 _FULL = 503
 _BACKTRACE = "Stack backtrace:"
+_Answer = TypeVar("_Answer")
 
 
 class Refusal(HerocloudError):
@@ -83,8 +85,8 @@ class Client:
 
     def ping(self, timeout: float | None = None) -> "calls.VmmPingResponse":
         """Return who answers: version, process, features."""
-        answer = cast("calls.VmmPingResponse", self._ask("GET", "vmm.ping", timeout=timeout))
-        self._release = releases.parse(answer.get("version", "")).major
+        answer = self._look("vmm.ping", vmm_answers.ping, timeout)
+        self._release = releases.parse(answer["version"]).major
         return answer
 
     @property
@@ -116,19 +118,15 @@ class Client:
     def info(self, timeout: float | None = None) -> "calls.VmInfo | None":
         """Return the VM as it is; nothing when the process has none."""
         try:
-            return cast("calls.VmInfo", self._ask("GET", "vm.info", timeout=timeout))
+            return self._look("vm.info", vmm_answers.vm_info, timeout)
         except Refusal as refusal:
             if refusal.is_absent:
                 return None
             raise
 
     def counters(self) -> dict[str, dict[str, int]]:
-        """Return the counters of each device; those that never counted are left out (the program gives all ones, or a tenth of them)."""
-        answer = self._ask("GET", "vm.counters")
-        return {
-            device: {name: int(value) for name, value in counted.items() if value not in (_ALL_ONES, _ALL_ONES // 10**4)}
-            for device, counted in (answer or {}).items()
-        }
+        """Return the counters of each device; those that never counted are left out."""
+        return self._look("vm.counters", vmm_answers.counters)
 
     def boot(self) -> None:
         """Build the machine and start its guest. After a failure the stored configuration may be damaged: delete and create again."""
@@ -249,6 +247,13 @@ class Client:
     def _add(self, what: str, model: str, config: Any) -> "calls.PciDeviceInfo | None":
         return cast("calls.PciDeviceInfo | None", self._send(f"vm.add-{what}", model, config, timeout=LONG))
 
+    def _look(self, call: str, read: Callable[[Json], _Answer], timeout: float | None = None) -> _Answer:
+        answer = self._ask("GET", call, timeout=timeout)
+        try:
+            return read(answer)
+        except vmm_answers.BadAnswer as error:
+            raise Lost(f"what answers `{call}` is not Cloud Hypervisor: {error}") from error
+
     def _settle(self, call: str) -> None:
         try:
             self._ask("PUT", call, timeout=LONG)
@@ -293,9 +298,6 @@ class Client:
             return answer.json()
         except http.HttpError as error:
             raise Lost(f"what answers `{call}` is not Cloud Hypervisor: {error}") from error
-
-
-_ALL_ONES = 2**64 - 1
 
 
 def _messages(text: str) -> tuple[str, ...]:

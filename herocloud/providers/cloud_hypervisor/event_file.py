@@ -68,8 +68,9 @@ def parse(text: str) -> tuple[list[Event], str]:
             return events, ""
         try:
             value, place = decoder.raw_decode(text, start)
-        except json.JSONDecodeError:
-            # An event that was cut off is followed by the next one; an unfinished one by nothing.
+        except (ValueError, RecursionError):
+            # An event that was cut off is followed by the next one; an unfinished one by nothing. Nor can Python read what is nested
+            # without end, or a number of thousands of digits; neither was written by the program.
             next_one = text.find("\n{", start + 1)
             if next_one < 0:
                 return events, text[start:]
@@ -84,6 +85,7 @@ def _event(value: Any) -> Event | None:
     try:
         at = value["timestamp"]
         seconds = int(at["secs"]) + int(at["nanos"]) / 1e9
-        return Event(seconds, str(value["source"]), str(value["event"]), value.get("properties") or {})
-    except (KeyError, TypeError, ValueError):
+        properties = value.get("properties")
+        return Event(seconds, str(value["source"]), str(value["event"]), properties if isinstance(properties, dict) else {})
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -130,7 +130,7 @@ def _more_volumes(machine: Part, seen: Reading) -> list[Json]:
 def _as_seen(use: Mapping[str, Json], seen: Reading) -> Json:
     """Return a volume with the size of its file, where its size is known at all: the program opens no disk larger than that."""
     disk = _disks(seen).get(slots.volume_id(specs.plugged(use)))
-    if use.get("size") is None or disk is None:
+    if use.get("size") is None or disk is None or not disk.get("path"):
         return use
     try:
         return {**use, "size": Path(disk["path"]).stat().st_size}

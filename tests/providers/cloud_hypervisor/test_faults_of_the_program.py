@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from herocloud.kits import http
 from herocloud.model.errors import HerocloudError, Permanent, Temporary
-from herocloud.providers.cloud_hypervisor import installation, observing, vmm_process
+from herocloud.providers.cloud_hypervisor import installation, live_view, observing, vmm_process
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Silent
 from herocloud.providers.seam import Attachment, ProviderContext, Tap
 from herocloud.providers.vmm import folders, identity
@@ -254,3 +255,25 @@ def test_a_guest_whose_program_does_not_answer_in_time_gets_its_power_button(
     bench.driver.perform(bench.work("vm.stop", "running", "stopped", part="power"))
     assert [text for text in bench.told if text.startswith("power button")]
     assert "forced power-off" not in bench.told, "the guest could write its data back"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[1]",
+        "{}",
+        '{"state": "Running"}',
+        '{"state": 5, "config": {}}',
+        "[" * 5000,
+        '{"state": "Running", "config": {"cpus": 1, "memory": []}}',
+    ],
+    ids=["list", "nothing", "no-config", "number", "nested", "shapes"],
+)
+def test_a_program_that_somebody_else_speaks_for_breaks_no_look(bench: Any, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    bench.running()
+    before = bench.see()
+    monkeypatch.setattr(http.HttpClient, "request", lambda *_words, **_named: http.Answer(200, said, {}))
+    assert bench.see()["machine"] == before["machine"], "what is not known is as it was marked"
+    assert live_view.count(bench.data, "v1") == {}
+    with pytest.raises(Lost, match=r"what answers `vm\.info` is not Cloud Hypervisor"):
+        bench.info  # noqa: B018  (a property that asks)
