@@ -46,6 +46,12 @@ def find_due(folder: Path, boot_id: str) -> Due:
     return Due(known != boot_id, stacks)
 
 
+def expect(folder: Path, boot_id: str) -> None:
+    """Have the next boot of the host noticed, also when it is the first after which anybody looks."""
+    if not (folder / MARK).exists():
+        settle(folder, boot_id)
+
+
 def settle(folder: Path, boot_id: str) -> None:
     """Remember that VMs were brought back in this boot."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -194,9 +194,12 @@ def ask_health(process: Process) -> dict[str, Any]:
 
 
 def install(folder: Path, target: Path | None) -> list[Path]:
-    """Write the units of systemd."""
+    """Write the units of systemd, which bring VMs back from the next boot of the host on."""
+    from herocloud.operations import host_boot
     from herocloud.rpc import units
+    from herocloud.state import holders
 
+    host_boot.expect(folder, holders.read_boot_id())
     return units.write(folder, units.FOLDER if target is None else target)
 
 

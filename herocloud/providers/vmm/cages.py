@@ -57,7 +57,7 @@ class Cage(NamedTuple):
     memory: int | None = None
     """Bytes it may take; nothing sets no limit."""
     weight: int = 100
-    """Its share of the processors when all want them; 100 is that of one thread, and a VMM has one beside its vCPUs."""
+    """Its share of the processors and disks when all want them; 100 is that of one thread, and a VMM has one beside its vCPUs."""
     is_beside: bool = False
     """Whether it works beside the VMM, whose limits the group has."""
 
@@ -94,7 +94,8 @@ class Cage(NamedTuple):
         if self.memory is not None:
             yield "MemoryMax", str(self.memory + _KEEPER)
         yield "TasksMax", str(_MOST_PROCESSES)
-        yield "CPUWeight", str(max(1, min(10000, self.weight)))
+        for share in ("CPUWeight", "IOWeight"):
+            yield share, str(max(1, min(10000, self.weight)))
 
 
 class Opened(NamedTuple):

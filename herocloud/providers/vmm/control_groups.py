@@ -1,4 +1,4 @@
-"""A control group for each VM: how much memory its VMM takes, how many processes and threads it has, and its share of the processors.
+"""A control group for each VM: the memory its VMM takes, its processes and threads, and its share of the processors and of disks.
 
 Version 2 where it is mounted with these controllers, else version 1, else nothing: then resource limits have to do. Where systemd runs, a
 VM is a unit and its group is systemd's, so limits are properties of the unit and nothing is made here.
@@ -13,6 +13,8 @@ from typing import NamedTuple
 _ROOT = Path("/sys/fs/cgroup")
 _OURS = "herocloud"
 _CONTROLLERS = ("memory", "pids", "cpu")
+_DISKS = "io"
+"""Of version 2, and used where it is there: kernels have it without weights, or not at all. Version 1 weighs no writes that are put off."""
 _USUAL_SHARES = 1024
 
 
@@ -45,7 +47,7 @@ def _made(name: str, limits: Limits, *, limits_again: bool) -> Iterator[Path]:
                     _delegate(group.parent)
                 for file, value in _settings(controllers, limits):
                     with contextlib.suppress(FileNotFoundError):
-                        (group / file).write_text(value)
+                        _put(group / file, value)
                 _weigh(group.parent, name)
         except OSError:
             # Read-only, or not ours to change: the usual thing in containers.
@@ -106,9 +108,10 @@ def _own_groups() -> dict[str, str]:
 
 def _delegate(group: Path) -> None:
     """Have the controllers in the groups below this one, which version 2 asks for at every level."""
+    disks = [_DISKS] if _DISKS in _read(_ROOT / "cgroup.controllers").split() else []
     for folder in (group.parent, group):
         have = set(_read(folder / "cgroup.subtree_control").split())
-        missing = [controller for controller in _CONTROLLERS if controller not in have]
+        missing = [controller for controller in (*_CONTROLLERS, *disks) if controller not in have]
         if missing:
             (folder / "cgroup.subtree_control").write_text(" ".join(f"+{one}" for one in missing))
 
@@ -121,6 +124,9 @@ def _settings(controllers: tuple[str, ...], limits: Limits) -> Iterator[tuple[st
         yield "pids.max", str(limits.processes)
     if "cpu" in controllers and unified:
         yield "cpu.weight", str(max(1, min(10000, limits.weight)))
+        # One of these is there when the kernel weighs disks: by cost, or where their scheduler does.
+        yield "io.weight", str(max(1, min(10000, limits.weight)))
+        yield "io.bfq.weight", str(max(1, min(1000, limits.weight)))
     elif "cpu" in controllers:
         yield "cpu.shares", str(max(2, min(262144, limits.weight * _USUAL_SHARES // 100)))
 
@@ -130,7 +136,7 @@ def _weigh(ours: Path, coming: str = "") -> None:
 
     With its usual weight all VMs together would get as much as one other process of the host.
     """
-    for name, most in (("cpu.weight", 10000), ("cpu.shares", 262144)):
+    for name, most in (("cpu.weight", 10000), ("cpu.shares", 262144), ("io.weight", 10000), ("io.bfq.weight", 1000)):
         if (ours / name).exists() and (weights := list(_weights(ours, name, coming))):
             with contextlib.suppress(OSError):
                 (ours / name).write_text(str(min(most, sum(weights))))
@@ -143,7 +149,8 @@ def _weights(ours: Path, name: str, coming: str) -> Iterator[int]:
     for path, group in groups:
         if group == coming or _begins(f"{path}/cgroup.procs"):
             with contextlib.suppress(ValueError):
-                yield int(_begins(f"{path}/{name}"))
+                # Those of disks have a word before them, and lines for single disks behind.
+                yield int(_begins(f"{path}/{name}").removeprefix(b"default ").partition(b"\n")[0])
 
 
 def _begins(path: str) -> bytes:
@@ -158,6 +165,12 @@ def _begins(path: str) -> bytes:
         return b""
     finally:
         os.close(descriptor)
+
+
+def _put(path: Path, value: str) -> None:
+    """Write into a file that the kernel has. Asking it to make one is refused, as if the group were not ours to change."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC), "w") as stream:
+        stream.write(value)
 
 
 def _read(path: Path) -> str:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,20 +23,26 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ours.mkdir()
     for folder in (ours, ours / "a-v1", ours / "a-v2"):
         folder.mkdir(exist_ok=True)
-        for name in ("cgroup.procs", "cgroup.subtree_control", "memory.max", "pids.max", "cpu.weight"):
-            (folder / name).write_text("")
+        _fill(folder)
     return ours
+
+
+def _fill(group: Path) -> None:
+    """Do what the kernel does for a new group."""
+    for name in ("cgroup.procs", "cgroup.subtree_control", "memory.max", "pids.max", "cpu.weight", "io.weight"):
+        (group / name).write_text("")
 
 
 def test_version_2_has_all_limits_in_one_group(tree: Path) -> None:
     joined = control_groups.make("a-v1", Limits(512 * _MIB, 100, 300))
     assert joined == (tree / "a-v1/cgroup.procs",)
-    assert {name: (tree / "a-v1" / name).read_text() for name in ("memory.max", "pids.max", "cpu.weight")} == {
+    assert {name: (tree / "a-v1" / name).read_text() for name in ("memory.max", "pids.max", "cpu.weight", "io.weight")} == {
         "memory.max": str(512 * _MIB),
         "pids.max": "100",
         "cpu.weight": "300",
+        "io.weight": "300",
     }
-    assert (tree / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
+    assert (tree / "cgroup.subtree_control").read_text() == "+memory +pids +cpu +io"
     assert control_groups.limits_memory(joined[0])
 
 
@@ -48,6 +55,22 @@ def test_all_vms_together_weigh_the_sum_of_those_that_run(tree: Path) -> None:
     assert (tree / "cpu.weight").read_text() == "300"
 
 
+def test_disks_are_weighed_in_the_kernel_s_own_words(tree: Path) -> None:
+    (tree / "a-v1/cgroup.procs").write_text("1\n")
+    (tree / "a-v1/io.weight").write_text("default 300\n8:0 50\n")
+    control_groups.make("a-v2", Limits(None, 100, 500))
+    # The files of a real group say the word themselves; what was just written here has none.
+    assert (tree / "io.weight").read_text() == "800"
+
+
+def test_a_kernel_that_does_not_weigh_disks_is_asked_for_the_rest(tree: Path) -> None:
+    (tree.parent / "cgroup.controllers").write_text("cpu memory pids\n")
+    (tree / "a-v1/io.weight").unlink()
+    assert control_groups.make("a-v1", Limits(None, 100, 300)) == (tree / "a-v1/cgroup.procs",)
+    assert (tree / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
+    assert not (tree / "a-v1/io.weight").exists()
+
+
 def test_what_works_beside_a_vmm_leaves_the_limits_of_the_machine_alone(tree: Path) -> None:
     machine = Limits(512 * _MIB, 100, 300)
     joined = control_groups.make("a-v1", machine)
@@ -56,8 +79,15 @@ def test_what_works_beside_a_vmm_leaves_the_limits_of_the_machine_alone(tree: Pa
     assert (tree / "cpu.weight").read_text() == "300"
 
 
-def test_what_starts_before_the_vmm_has_limits_until_then(tree: Path) -> None:
+def test_what_starts_before_the_vmm_has_limits_until_then(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(tree / "a-v2")
+    make = Path.mkdir
+
+    def mkdir(self: Path, *words: Any, **more: Any) -> None:
+        make(self, *words, **more)
+        _fill(self)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
     assert control_groups.share("a-v2", Limits(None, 50, 100)) == (tree / "a-v2/cgroup.procs",)
     assert (tree / "a-v2/pids.max").read_text() == "50"
 
