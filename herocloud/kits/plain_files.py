@@ -4,6 +4,7 @@ A device never ends, and a pipe without a writer never begins. Both are found ou
 """
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
@@ -15,20 +16,23 @@ class NotPlain(OSError):
     """What the name leads to is not a file that can be read to its end, or it is too long."""
 
 
-def read(path: Path | str, limit: int) -> bytes:
-    """Return the content of a plain file of at most `limit` bytes; raises OSError, whose `strerror` says why not."""
+def open_unbuffered(path: Path | str) -> io.FileIO:
+    """Open a plain file for reading; raises OSError, whose `strerror` says why not."""
     # Without O_NONBLOCK opening a pipe would wait for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    try:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(status.st_mode):
-            raise NotPlain(errno.EINVAL, "it is not a plain file", str(path))
-        with open(descriptor, "rb", closefd=False) as stream:
-            content = stream.read(limit + 1)
-    finally:
-        os.close(descriptor)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return io.FileIO(descriptor)
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise NotPlain(errno.EINVAL, "it is not a plain file", str(path))
+
+
+def read(path: Path | str, limit: int) -> bytes:
+    """Return the content of a plain file of at most `limit` bytes; raises OSError, whose `strerror` says why not."""
+    with io.BufferedReader(open_unbuffered(path)) as stream:
+        content = stream.read(limit + 1)
     if len(content) > limit:
         raise NotPlain(errno.EFBIG, f"it is larger than {sizes.format_size(limit)}", str(path))
     return content

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from herocloud.kits import durable_files, jsons
+from herocloud.kits import durable_files, jsons, plain_files
 
 BLOCK = 512
 _CHUNK = 4 * 1024**2
@@ -146,7 +146,7 @@ class Archive:
 
     def __init__(self, path: Path, limits: Limits) -> None:
         """Read what is in it, and refuse what may not be; its data is not looked at yet."""
-        self._file = path.open("rb", buffering=0)
+        self._file = plain_files.open_unbuffered(path)
         try:
             self.members = _look_into(self._file.fileno(), limits)
         except BaseException:

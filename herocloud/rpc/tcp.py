@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import plain_files
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 
@@ -44,6 +45,8 @@ def _require_pair(certificate: Path | None, key: Path | None) -> None:
         lacking = "--tls-certificate" if certificate is None else "--tls-key"
         raise _refuse("tls-incomplete", "TLS cannot be used", "A certificate and its key go together.", f"give `{lacking}` too")
     try:
+        for path in (certificate, key):
+            plain_files.open_unbuffered(path).close()
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except ssl.SSLError as error:
         detail = f"`{certificate}` and `{key}` are not a certificate and its key in PEM form: {error.reason or error}."
@@ -59,12 +62,12 @@ def _require_pair(certificate: Path | None, key: Path | None) -> None:
 def read_token(path: Path) -> str:
     """Return the token; raises Refused when others could have read it, or when it is short."""
     try:
-        with path.open("rb") as stream:
+        with plain_files.open_unbuffered(path) as stream:
             mode = os.fstat(stream.fileno()).st_mode
             token = stream.read(_READ).decode("utf-8", "replace").strip()
     except OSError as error:
         raise _refuse("no-token", "There is no token", f"`{path}`: {error.strerror}.", "name a file that holds it") from error
-    if not stat.S_ISREG(mode) or mode & 0o077:
+    if mode & 0o077:
         detail = f"`{path}` has mode {stat.S_IMODE(mode):04o}, so others may have read it."
         raise _refuse("token-open", "The token is not secret", detail, f"`chmod 600 {path}`, and write a new token into it")
     if len(token) < SHORTEST_TOKEN:

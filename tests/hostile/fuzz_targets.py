@@ -96,6 +96,7 @@ def qmp(content: bytes) -> None:
         look = queries.read(answers)
         if look is not None:
             look.power  # noqa: B018  (a property that reads)
+            queries.machine_part(_MACHINE, look)
 
 
 def http(content: bytes) -> None:
@@ -110,17 +111,18 @@ def http(content: bytes) -> None:
 def vmm(content: bytes) -> None:
     """Read what a machine of Cloud Hypervisor says of itself."""
     from herocloud.providers.cloud_hypervisor import readings, releases, vmm_answers
+    from herocloud.providers.vmm.answer_shapes import BadAnswer
 
     try:
         said = json.loads(content)
     except (ValueError, RecursionError):
         return
     for read in (vmm_answers.ping, vmm_answers.counters):
-        with contextlib.suppress(vmm_answers.BadAnswer):
+        with contextlib.suppress(BadAnswer):
             read(said)
-    with contextlib.suppress(vmm_answers.BadAnswer):
+    with contextlib.suppress(BadAnswer):
         releases.parse(vmm_answers.ping(said)["version"])
-    with contextlib.suppress(vmm_answers.BadAnswer):
+    with contextlib.suppress(BadAnswer):
         seen = readings.read(vmm_answers.vm_info(said), 0)
         readings.machine_part(_MACHINE, seen)
         seen.power  # noqa: B018  (a property that reads)
@@ -141,6 +143,7 @@ _RATE = {"bandwidth": 1024**2, "burst": None, "iops": None}
 _MACHINE = {
     "vcpus": 1,
     "memory": 1024**3,
+    "boot_memory": 1024**3,
     "nics": ["nic.0"],
     "volumes": [_VOLUME],
     "root": {"rate": _RATE},

@@ -114,3 +114,24 @@ def test_a_comma_in_the_path_of_a_share(herocloud: Any, tmp_path: Path) -> None:
 def test_an_mtu_is_not_a_key(herocloud: Any) -> None:
     herocloud.write("stack: s\nnetworks: {lan: {cidr: 10.9.0.0/24, mtu: 576}}\n")
     assert "`mtu` is not a key here." in herocloud("plan").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("vm", "import", "./pipe"),
+        ("vm", "import", "/dev/zero"),
+        ("daemon", "run", "--listen", "127.0.0.1:9", "--token-file", "./pipe"),
+        ("daemon", "run", "--listen", "127.0.0.1:9", "--token-file", "token", "--tls-certificate", "./pipe", "--tls-key", "./pipe"),
+    ],
+    ids=["import", "import-device", "token", "certificate"],
+)
+def test_what_else_is_named_is_a_plain_file(herocloud: Any, words: tuple[str, ...]) -> None:
+    os.mkfifo(herocloud.folder / "pipe", 0o600)
+    token = herocloud.folder / "token"
+    token.touch(0o600)
+    token.write_text("0123456789abcdef0123456789abcdef")
+    ran = run(herocloud, *words)
+    assert "defect" not in ran.stderr
+    assert ran.returncode == 1, ran
+    assert "not a plain file" in ran.stderr, ran

@@ -14,6 +14,7 @@ from herocloud.kits import http, jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError, Permanent
 from herocloud.providers.cloud_hypervisor import releases, vmm_answers
+from herocloud.providers.vmm.answer_shapes import BadAnswer
 
 if TYPE_CHECKING:
     from herocloud.providers.cloud_hypervisor import call_models as calls
@@ -251,7 +252,7 @@ class Client:
         answer = self._ask("GET", call, timeout=timeout)
         try:
             return read(answer)
-        except vmm_answers.BadAnswer as error:
+        except BadAnswer as error:
             raise Lost(f"what answers `{call}` is not Cloud Hypervisor: {error}") from error
 
     def _settle(self, call: str) -> None:

@@ -141,7 +141,7 @@ _WAYS = (
     (("Resource busy", "os error 16"), "another program holds this tap; `ip -details link show` and `fuser /dev/net/tun` find it"),
     (("Cannot open kernel", "Cannot open initramfs"), "the image's `kernel` and `initramfs` have to be files that exist"),
     (("Cannot allocate memory", "os error 12"), "the host has not enough free memory; stop a VM, or give this one less"),
-    (("No space left", "os error 28"), "make room on the file system of the data folder; `herocloud capacity` shows what is on it"),
+    (("No space left", "os error 28"), "make room on the file system of the data folder; `herocloud doctor` shows how full it is"),
     (("kvm", "/dev/kvm"), "`herocloud doctor` shows what KVM needs here"),
     (("Operation not permitted", "os error 1)"), "the host does not allow it; `herocloud doctor` shows what is missing"),
 )

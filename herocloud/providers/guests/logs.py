@@ -12,10 +12,13 @@ from pathlib import Path
 
 _OLD = ".1"
 _BLOCK = 64 * 1024
+_MOST = 8 * 1024**2
+"""Bytes from the end of a log in which its last lines are looked for. A guest may write without a line break, and one that broke out may
+make the file as long as it likes."""
 _PAUSE = 0.2
 _SEQUENCE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # cursor, colours
-    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\)"  # titles and other strings
+    r"|\x1b[\]PX^_][^\x07\x1b\n]*+(?:\x07|\x1b\\)"  # titles and other strings; what looks for an end without one must not look twice
     r"|\x1b[ -/]*[0-~]"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
@@ -68,11 +71,15 @@ def _tail(path: Path, count: int) -> list[bytes]:
     if count <= 0:
         path.stat()
         return []
+    pieces: list[bytes] = []
     with path.open("rb") as stream:
-        place, read = stream.seek(0, 2), b""
-        while place > 0 and read.count(b"\n") <= count:
+        end = place = stream.seek(0, 2)
+        breaks = 0
+        while place > max(0, end - _MOST) and breaks <= count:
             step = min(_BLOCK, place)
             place -= step
             stream.seek(place)
-            read = stream.read(step) + read
-    return read.splitlines()[-count:]
+            piece = stream.read(step)
+            breaks += piece.count(b"\n")
+            pieces.append(piece)
+    return b"".join(reversed(pieces)).splitlines()[-count:]

@@ -12,7 +12,19 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.model import powers, specs
 from herocloud.providers.qemu import command_line
 from herocloud.providers.qemu.qmp import Question, Talk
+from herocloud.providers.vmm.answer_shapes import BadAnswer, ListOf, require
 
+_BLOCK = {"qdev": str, "io-status": str, "inserted": {"ro": bool, "image": {"virtual-size": int}}}
+_ANSWERS: tuple[Any, ...] = (
+    {"status": str},
+    ListOf({"cpu-index": int, "thread-id": int}),
+    ListOf(_BLOCK),
+    ListOf({"name": str}),
+    int,
+    {"bps-total": int, "bps-total-max": int, "iops-total": int},
+)
+"""What QEMU may answer to each of the questions."""
+_REQUIRED = frozenset({"status", "cpu-index", "thread-id", "name"})
 QUESTIONS = (
     Question("query-status"),
     Question("query-cpus-fast"),
@@ -59,21 +71,20 @@ def read(answers: Sequence[Json] | None) -> Look | None:
 
     A machine whose guest broke out of it may answer anything, and what makes no sense is not an answer.
     """
+    if not answers or answers[0] is None:
+        return None
+    all_answers: list[Json] = [*answers, *([None] * len(QUESTIONS))][: len(QUESTIONS)]
     try:
-        return _read(answers)
-    except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
+        for answer, shape, question in zip(all_answers, _ANSWERS, QUESTIONS, strict=True):
+            if answer is not None:
+                require(answer, shape, question.command, _REQUIRED)
+    except BadAnswer:
         return None
-
-
-def _read(answers: Sequence[Json] | None) -> Look | None:
-    if answers is None or answers[0] is None:
-        return None
-    all_answers: list[Json] = [*answers, *([None] * (len(QUESTIONS) - len(answers)))]
     status, cpus, blocks, devices, memory, limits = all_answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
     names = frozenset(device["name"] for device in devices or ())
     full = not any(block.get("io-status") == "failed" for block in blocks or ())
-    return Look(str(status["status"]), cpus or (), disks, names, int(memory or 0), limits or {}, full)
+    return Look(status["status"], cpus or (), disks, names, memory or 0, limits or {}, full)
 
 
 def look(talk: Talk) -> Look:
@@ -136,7 +147,7 @@ def _pinned(wanted: Sequence[Sequence[int]], seen: Look) -> list[list[int]]:
             continue
         try:
             real = os.sched_getaffinity(int(cpu["thread-id"]))
-        except OSError:
+        except (OSError, OverflowError):
             continue
         if real != set(pinned[number]):
             pinned[number] = sorted(real)
@@ -157,7 +168,7 @@ def _more_volumes(machine: Part, seen: Look) -> list[Json]:
 
 def _as_seen(use: Mapping[str, Json], seen: Look) -> Json:
     """Return a volume with the size that the guest sees, where its size is known at all."""
-    size = seen.disks.get(command_line.volume_id(specs.plugged(use)), {}).get("image", {}).get("virtual-size")
+    size = (seen.disks.get(command_line.volume_id(specs.plugged(use)), {}).get("image") or {}).get("virtual-size")
     return use if use.get("size") is None or size is None else {**use, "size": int(size)}
 
 

@@ -1,6 +1,8 @@
 """The log of a guest: its last lines, what comes after them, and nothing that a terminal would obey."""
 
 import itertools
+import time
+import tracemalloc
 
 import pytest
 
@@ -83,3 +85,26 @@ def test_following_ends_with_the_vm(tmp_path) -> None:
 
 def test_following_ends_when_somebody_wants_it(log) -> None:
     assert list(logs.follow(log, 0, stopped=lambda: True)) == []
+
+
+def test_a_log_without_a_line_break_is_read_from_its_end_and_in_bounded_memory(log) -> None:
+    # The guest of a VM whose hypervisor it broke out of makes its log as long as it likes.
+    with log.open("wb") as stream:
+        stream.truncate(2**40)
+        stream.seek(2**40 - 5)
+        stream.write(b"\nlast")
+    began = time.process_time()
+    assert logs.last_lines(log, 1) == ["last"]
+    tracemalloc.start()
+    logs.last_lines(log, 5)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100 * 2**20
+    assert time.process_time() - began < 20
+
+
+def test_strings_for_a_terminal_that_never_end_are_looked_at_once() -> None:
+    began = time.process_time()
+    assert "\x1b" not in logs.clean(b"\x1b]" * 200_000)
+    assert "\x1b" not in logs.clean(b"\x1bP" + b"a" * 400_000)
+    assert time.process_time() - began < 10
