@@ -7,6 +7,7 @@ after a field with a default was added. Anything else that does not fit (an unkn
 code a tampered file names.
 """
 
+import math
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
@@ -176,6 +177,8 @@ def _plain(kind: type) -> _Turn:
         # True is an int to isinstance, and never one to a person.
         if not isinstance(data, accepted) or (isinstance(data, bool) and kind is not bool):
             raise NotFiled(f"{kind.__name__} is wanted, and here is {_name(data)}")
+        if kind is float and not math.isfinite(data):
+            raise NotFiled("a number without end is none that can be counted with")
         return data
 
     return read_plain

@@ -66,7 +66,7 @@ def parse(path: Path, content: bytes) -> Plan:
     """Return the plan in a file with this content; raises Refused as `read` does."""
     import json
 
-    from herocloud.model import plan_codec
+    from herocloud.model import plan_codec, spec_shapes
 
     head, body = _take_apart(path, content)
     if head["version"] > VERSION:
@@ -78,9 +78,18 @@ def parse(path: Path, content: bytes) -> Plan:
     if head.get("checksum") != checksum(body):
         raise _damaged(path, "its checksum does not fit its content")
     try:
-        return plan_codec.decode_plan(json.loads(body))
-    except (ValueError, RecursionError, plan_codec.NotFiled) as error:
+        data = json.loads(body)
+        plan = plan_codec.decode_plan(data)
+        # A checksum says that nobody changed the file by accident, and nothing about who wrote it.
+        if b"\\ud" in body.lower():
+            json.dumps(data, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, f"it cannot be read ({error})") from error
+    for change in plan.changes:
+        for spec in (change.before, change.after):
+            if spec is not None and (wrong := spec_shapes.judge(change.kind, spec)):
+                raise _damaged(path, f"`{change.address}` is described as no {change.kind} can be: {wrong}")
+    return plan
 
 
 def _take_apart(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:

@@ -47,11 +47,15 @@ def expression(content: bytes) -> None:
 
 
 def plan(content: bytes) -> None:
-    """Read a saved plan whose checksum is right."""
+    """Read and show a saved plan whose checksum is right."""
     from herocloud.operations import plan_files
+    from herocloud.views import markdown, plan_json, text
 
     body = content.replace(b"\n", b" ")
-    plan_files.parse(Path("p.hcplan"), _HEAD % plan_files.checksum(body).encode() + b"\n" + body)
+    read = plan_files.parse(Path("p.hcplan"), _HEAD % plan_files.checksum(body).encode() + b"\n" + body)
+    text.render_plan(read, verbose=True, width=80)
+    markdown.render(read, 60_000)
+    plan_json.render(plan_json.plan_document(read))
 
 
 def plan_head(content: bytes) -> None:
