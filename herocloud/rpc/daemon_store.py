@@ -99,7 +99,7 @@ class StoredJob(NamedTuple):
     uid: int | None
     key: str | None
     asked: str
-    """A digest of what was asked, to tell a repetition from another request with the same key."""
+    """A digest of what was asked with a key, to tell a repetition from another request with the same key."""
     params: str | None
     """What is needed to begin again after a restart; nothing when it held content that is not kept."""
     created: float

@@ -15,12 +15,14 @@ from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting, Known
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import error_answers
-from herocloud.rpc.daemon_store import DaemonStore
+from herocloud.rpc.daemon_store import DaemonStore, StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.job_marks import SECRET_LABEL
+from herocloud.rpc.job_runs import Request
 from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.peer_identity import Caller
+from herocloud.rpc.repetitions import Keyed
 from herocloud.rpc.shelf import Shelf
 
 _HOST_SECONDS = 5.0
@@ -162,6 +164,12 @@ class Desk(NamedTuple):
     warnings: Callable[[], list[str]]
     """What needs a look by somebody while the daemon works, without a word of VMs behind a secret."""
     caller: Caller
+    keyed: Keyed | None = None
+    """What the call is known by, if it has an idempotency key."""
+
+    def submit(self, request: Request, key: str | None, *, wait: float) -> StoredJob:
+        """Begin a job for the caller, found again by the key of the call."""
+        return self.jobs.submit(request, self.caller, self.keyed if key is not None else None, wait=wait)
 
     @property
     def recorded(self) -> Recorded:

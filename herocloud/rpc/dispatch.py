@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from herocloud.kits.jsons import Json
-from herocloud.rpc import framing
+from herocloud.rpc import framing, infos, repetitions
+from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError
 from herocloud.rpc.framing import Call, Wrong
 from herocloud.rpc.method_table import Method
@@ -29,7 +30,7 @@ def is_quick(body: bytes, table: Mapping[str, Method[Any]]) -> bool:
     return isinstance(call, Call) and (method := table.get(call.method)) is not None and method.quick
 
 
-def answer(body: bytes, table: Mapping[str, Method[Any]], desk: Any, translate: Translate) -> bytes | None:
+def answer(body: bytes, table: Mapping[str, Method[Any]], desk: Desk, translate: Translate) -> bytes | None:
     """Answer a request; nothing when it holds only notifications."""
     message = framing.read(body)
     answers = [found for member in message.members if (found := _answer_one(member, table, desk, translate)) is not None]
@@ -38,7 +39,7 @@ def answer(body: bytes, table: Mapping[str, Method[Any]], desk: Any, translate: 
     return answers[0] if answers else None
 
 
-def _answer_one(member: Call | Wrong, table: Mapping[str, Method[Any]], desk: Any, translate: Translate) -> bytes | None:
+def _answer_one(member: Call | Wrong, table: Mapping[str, Method[Any]], desk: Desk, translate: Translate) -> bytes | None:
     if isinstance(member, Wrong):
         return framing.write_error(member.id or "null", member.kind, {"diagnostics": [_diagnose(member.why)]})
     try:
@@ -48,12 +49,17 @@ def _answer_one(member: Call | Wrong, table: Mapping[str, Method[Any]], desk: An
     return None if member.id is None else framing.write_result(member.id, result)
 
 
-def _run(call: Call, table: Mapping[str, Method[Any]], desk: Any, translate: Translate) -> Json:
+def _run(call: Call, table: Mapping[str, Method[Any]], desk: Desk, translate: Translate) -> Json:
     method = table.get(call.method)
     if method is None:
         raise RpcError(METHOD_NOT_FOUND, {"diagnostics": [_diagnose("There is no method of this name.", "`rpc.discover` lists them all")]})
     try:
-        return method.call(desk, call.params)
+        checked = method.check(call.params)
+        keyed = repetitions.recognize(method, checked, desk.caller, desk.digest)
+        earlier = None if keyed is None else desk.jobs.repeat(keyed)
+        if earlier is not None:
+            return method.write(infos.job_info(earlier))
+        return method.write(method.run(desk._replace(keyed=keyed), checked))
     except Exception as error:
         known = translate(error, method.named(call.params))
         if known is not None:

@@ -1,6 +1,5 @@
 """How jobs are known: the id that callers see, and the digest of a secret without which they see none."""
 
-from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 
 SECRET_LABEL = "herocloud.secret"  # noqa: S105  (the name of a label)
@@ -22,8 +21,3 @@ def job_number(identity: str) -> int | None:
     """Return the number in an id; nothing when it is not one."""
     digits = identity[1:]
     return int(digits) if identity[:1] == "j" and digits.isdecimal() and digits.isascii() and len(digits) <= 15 else None
-
-
-def digest_asked(method: str, asked: Json) -> str:
-    """Return what tells a repetition from another request that has the same key."""
-    return jsons.digest([method, asked])

@@ -68,9 +68,6 @@ class Request(NamedTuple):
     work: "Callable[[Run], Json]"
     params: Mapping[str, Json] | None = None
     """Enough to begin again after a restart; nothing when it holds what must not be kept."""
-    key: str | None = None
-    asked: Json = None
-    """All parameters, to tell a repetition from another request that has the same key."""
     check: Callable[[], None] = lambda: None
     """Raises the usual mistakes before there is a job; not asked for a repetition, whose first call has changed what it would see."""
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from herocloud.kits import jsons
 from herocloud.kits.jsons import Json
 from herocloud.model.applies import Begun, apply_id
 from herocloud.model.plans import Plan
@@ -23,9 +22,9 @@ from herocloud.rpc.admission_gate import AdmissionGate
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
-from herocloud.rpc.job_marks import digest_asked
 from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.peer_identity import Caller
+from herocloud.rpc.repetitions import Keyed
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +55,20 @@ class Jobs:
         """Takes out of errors what the owner of a job may not know; set by code that knows the records."""
         self.ended_total: collections.Counter[tuple[str, str]] = collections.Counter()
 
-    def submit(self, request: Request, caller: Caller, *, wait: float = 0.0) -> StoredJob:
-        """Begin a job, or find the one that the same key began; raises what refuses it before it is admitted."""
+    def repeat(self, keyed: Keyed) -> StoredJob | None:
+        """Return the job that the same call began, once it has ended or its caller has waited for it; nothing when none did."""
+        with self._turn:
+            earlier = self._find_repeated(keyed)
+            run = None if earlier is None else self._runs.get(earlier.number)
+        return earlier if run is None else self._await(run, keyed.wait, fresh=False)
+
+    def submit(self, request: Request, caller: Caller, keyed: Keyed | None = None, *, wait: float = 0.0) -> StoredJob:
+        """Begin a job, or find the one that the same key began meanwhile; raises what refuses it before it is admitted."""
         with self._turn:
             if self._closing:
                 raise RpcError(error_codes.LOCKED, error_answers.document([]) | {"reason": "the daemon is about to end"})
-            earlier = self._find_repeated(request, caller)
-            run = self._enqueue(request, caller) if earlier is None else self._runs.get(earlier.number)
+            earlier = None if keyed is None else self._find_repeated(keyed)
+            run = self._enqueue(request, caller, keyed) if earlier is None else self._runs.get(earlier.number)
         if run is None:
             assert earlier is not None  # noqa: S101  (a job without a run was found in the file)
             return earlier
@@ -82,22 +88,21 @@ class Jobs:
             raise run.error
         return run.job
 
-    def _find_repeated(self, request: Request, caller: Caller) -> StoredJob | None:
-        if request.key is None:
-            return None
-        stored_job = self._store.find_key(_scoped(request, caller), self._clock() - KEY_SECONDS)
-        if stored_job is None:
+    def _find_repeated(self, keyed: Keyed) -> StoredJob | None:
+        stored_job = self._store.find_key(keyed.key, self._clock() - KEY_SECONDS)
+        if stored_job is None or stored_job.secret not in (None, keyed.secret):
+            # The secret of its VM was changed since, and who knows only the old one knows of no such job.
             return None
         if stored_job.status == "failed" and stored_job.plan is None:
             # It ended before it began, so nothing was done under this key.
             return None
-        if stored_job.asked != digest_asked(request.method, request.asked):
+        if stored_job.asked != keyed.asked:
             detail = "The same `idempotency_key` was used within a day for a request with other parameters."
             raise error_answers.invalid(detail, "choose a new key for a new request", "idempotency_key")
         run = self._runs.get(stored_job.number)
         return stored_job if run is None else run.job
 
-    def _enqueue(self, request: Request, caller: Caller) -> Run:
+    def _enqueue(self, request: Request, caller: Caller, keyed: Keyed | None) -> Run:
         subject = request.subject
         request.check()
         self._require_slices(subject.slices)
@@ -112,8 +117,8 @@ class Jobs:
                 secret=subject.secret,
                 caller=caller.name,
                 uid=caller.uid,
-                key=None if request.key is None else _scoped(request, caller),
-                asked=digest_asked(request.method, request.asked),
+                key=None if keyed is None else keyed.key,
+                asked="" if keyed is None else keyed.asked,
                 params=None if request.params is None else json.dumps(request.params),
                 created=self._clock(),
                 started=None,
@@ -298,11 +303,6 @@ class Jobs:
     def closing(self) -> bool:
         """Return whether the daemon ends."""
         return self._closing
-
-
-def _scoped(request: Request, caller: Caller) -> str:
-    # Of another user, or behind another secret, the same key is another key: it must not tell of their jobs.
-    return jsons.digest([request.key, caller.uid, request.subject.secret, request.method])
 
 
 def _cancelled() -> RpcError:

@@ -45,19 +45,22 @@ class Method(Generic[Desk]):
     quick: bool = False
     """Whether it computes less than a millisecond and waits for nothing: it is answered at once, and not by another thread."""
 
-    def call(self, desk: Desk, given: Sequence[Json] | Mapping[str, Json]) -> Json:
-        """Check the parameters, run the function, and return its result as JSON values."""
-        values = self._check(given)
-        answer = self.function(desk, **values)
-        return self.result.dump_python(answer, mode="json")
-
-    def _check(self, given: Sequence[Json] | Mapping[str, Json]) -> dict[str, Any]:
+    def check(self, given: Sequence[Json] | Mapping[str, Json]) -> pydantic.BaseModel:
+        """Return the parameters as the function takes them; raises what is wrong with them."""
         named = self._name(given) if isinstance(given, Sequence) else given
         try:
-            checked = self.params.model_validate(named)
+            return self.params.model_validate(named)
         except pydantic.ValidationError as error:
             raise RpcError(INVALID_PARAMS, _explain(error)) from None
-        return {name if name != "from" else "from_": getattr(checked, name) for name in type(checked).model_fields}
+
+    def run(self, desk: Desk, checked: pydantic.BaseModel) -> Any:
+        """Run the function with checked parameters."""
+        values = {name if name != "from" else "from_": getattr(checked, name) for name in type(checked).model_fields}
+        return self.function(desk, **values)
+
+    def write(self, answer: Any) -> Json:
+        """Return what the function returned as JSON values."""
+        return self.result.dump_python(answer, mode="json")
 
     def named(self, given: Sequence[Json] | Mapping[str, Json]) -> Mapping[str, Json]:
         """Return parameters by their names, unchecked, as many as there are."""

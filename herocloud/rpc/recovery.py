@@ -132,7 +132,7 @@ def _begin_again(desk: Desk, job: StoredJob, params: Mapping[str, Json]) -> Requ
     """Return the work of a job of which nothing was begun."""
     if job.method == "deploy_vm":
         wanted = DeployWanted(params["name"], tuple(params["slices"]), params["image"], params["fields"])
-        return vm_methods.deploying(desk, wanted, job.secret, None)
+        return vm_methods.deploying(desk, wanted, job.secret)
     records = desk.recorded.records.get(params["stack"], {})
     if job.method == "create_snapshot" and all(address in records for address in params["vms"]):
         return snapshot_methods.taking(desk, [records[address] for address in params["vms"]], dict(params))

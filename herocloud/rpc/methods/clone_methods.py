@@ -61,8 +61,7 @@ def clone_vm(
         "stack": record.stack, "address": record.address, "name": name, "snapshot": snapshot, "slices": list(slices),
         "now": int(time.time()),
     }  # fmt: skip
-    request = cloning(desk, record, params)._replace(key=idempotency_key, asked=[record.sid, name, snapshot, list(slices)])
-    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+    return infos.job_info(desk.submit(cloning(desk, record, params), idempotency_key, wait=wait))
 
 
 def cloning(desk: Desk, record: Record, params: dict[str, Json], *, again: bool = False, made: bool = False) -> Request:

@@ -150,7 +150,7 @@ def migrate_secret(
         desk.store.change_secret(before, after)
         return sum(len(addresses) for addresses in wanted.values())
 
-    request = Request("migrate_secret", Subject(f"secret:{before}", secret=before), run_it, asked=[before, after])
+    request = Request("migrate_secret", Subject(f"secret:{before}", secret=before), run_it)
     job = desk.jobs.submit(request, desk.caller, wait=300.0)
     if job.result is None:
         raise error_answers.wrong_state(

@@ -126,8 +126,7 @@ def undo(
         return {"undone": chosen.apply}
 
     subject = Subject(f"stack:{chosen.stack}", chosen.stack, secret=owner)
-    request = Request("undo", subject, run_it, key=idempotency_key, asked=[which, stack, sorted(approve)])
-    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+    return infos.job_info(desk.submit(Request("undo", subject, run_it), idempotency_key, wait=wait))
 
 
 class _Chosen(NamedTuple):
@@ -196,14 +195,8 @@ def resume_stack(
         work.require_done(run, recovered)
         return {"resumed": recovered.apply, "rolled_back": rollback}
 
-    request = Request(
-        "resume_stack",
-        Subject(f"stack:{stack}", stack, secret=owner),
-        run_it,
-        key=idempotency_key,
-        asked=[stack, rollback, sorted(approve), which],
-    )
-    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+    request = Request("resume_stack", Subject(f"stack:{stack}", stack, secret=owner), run_it)
+    return infos.job_info(desk.submit(request, idempotency_key, wait=wait))
 
 
 METHODS: tuple[Method[Any], ...] = (undo, resume_stack, list_unfinished, state_log)

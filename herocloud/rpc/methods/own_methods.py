@@ -118,7 +118,7 @@ def run_plan(
 
     stack = handed.plan.stack
     lane = f"vm:{stack}:{handed.address}" if handed.address else f"stack:{stack}"
-    request = Request("run_plan", Subject(lane, stack, handed.address), run_it, asked=[handed.plan.id])
+    request = Request("run_plan", Subject(lane, stack, handed.address), run_it)
     return infos.job_info(desk.jobs.submit(request, desk.caller))
 
 

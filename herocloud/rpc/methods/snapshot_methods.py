@@ -73,9 +73,7 @@ def create_snapshot(
         "stack": vms[0].stack, "vms": [record.address for record in vms], "name": name or snapshots.name_at(now), "memory": memory,
         "now": now,
     }  # fmt: skip
-    asked: Json = [[record.sid for record in vms], name, memory]
-    request = taking(desk, vms, params)._replace(key=idempotency_key, asked=asked)
-    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+    return infos.job_info(desk.submit(taking(desk, vms, params), idempotency_key, wait=wait))
 
 
 def taking(desk: Desk, records: Sequence[Record], params: dict[str, Json]) -> Request:
@@ -143,8 +141,7 @@ def restore_snapshot(
     """
     record = desk.find_vm(sid, secret)
     params: dict[str, Json] = {"stack": record.stack, "address": record.address, "name": name, "memory": memory, "now": time.time()}
-    request = restoring(desk, record, params)._replace(key=idempotency_key, asked=[record.sid, name, memory])
-    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+    return infos.job_info(desk.submit(restoring(desk, record, params), idempotency_key, wait=wait))
 
 
 def restoring(desk: Desk, record: Record, params: dict[str, Json]) -> Request:
@@ -186,8 +183,7 @@ def delete_snapshot(
     """
     record = desk.find_vm(sid, secret)
     params: dict[str, Json] = {"stack": record.stack, "address": record.address, "name": name, "purge": purge}
-    request = deleting(desk, record, params)._replace(key=idempotency_key, asked=[record.sid, name, purge])
-    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+    return infos.job_info(desk.submit(deleting(desk, record, params), idempotency_key, wait=wait))
 
 
 def deleting(desk: Desk, record: Record, params: dict[str, Json]) -> Request:

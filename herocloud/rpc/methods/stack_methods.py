@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
@@ -44,6 +44,7 @@ Environment = Annotated[
 StackText = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", description="The name of the stack.")]
 Approve = Annotated[
     list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]],
+    AfterValidator(lambda classes: sorted(set(classes))),
     Field(
         description="The classes of change that are approved, as `--approve` has them; what is not is -32007 with the classes in `data`."
     ),
@@ -224,14 +225,8 @@ def apply_plan(
         work.require_done(run, applied)
         return {"plan_id": planned.plan.id, "changes": len(planned.plan.changing), "outputs": dict(planned.plan.outputs)}
 
-    request = Request(
-        "apply_plan",
-        Subject(f"stack:{planned.plan.stack}", planned.plan.stack),
-        run_it,
-        key=idempotency_key,
-        asked=[planned.plan.id, sorted(approve)],
-    )
-    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+    request = Request("apply_plan", Subject(f"stack:{planned.plan.stack}", planned.plan.stack), run_it)
+    return infos.job_info(desk.submit(request, idempotency_key, wait=wait))
 
 
 @declare("stacks", example=Example({}, [_STACK]))
@@ -333,8 +328,8 @@ def destroy_stack(
         applied = work.run_planned(desk, run, plan, work.within(approved), removes=True)
         return {"plan_id": applied.plan.id if applied.plan else None}
 
-    request = Request("destroy_stack", Subject(f"stack:{stack}", stack), run_it, key=idempotency_key, asked=[stack, sorted(approve), purge])
-    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+    request = Request("destroy_stack", Subject(f"stack:{stack}", stack), run_it)
+    return infos.job_info(desk.submit(request, idempotency_key, wait=wait))
 
 
 METHODS: tuple[Method[Any], ...] = (

@@ -146,10 +146,10 @@ def deploy_vm(
         **({"user_data": {"text": user_data}} if user_data is not None else {}),
     }
     wanted = DeployWanted(name, (slice_sid, *more_slices), image, {key: value for key, value in fields.items() if value})
-    return infos.job_info(desk.jobs.submit(deploying(desk, wanted, digest, idempotency_key), desk.caller, wait=wait))
+    return infos.job_info(desk.submit(deploying(desk, wanted, digest), idempotency_key, wait=wait))
 
 
-def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | None) -> Request:
+def deploying(desk: Desk, wanted: DeployWanted, digest: str | None) -> Request:
     """Return what a deployment is to the jobs; also what begins again after a restart."""
     address = ids.make_address("vm", wanted.name)
 
@@ -166,7 +166,7 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None, key: str | N
         return None if record is None else infos.vm_info(desk, record).model_dump(mode="json") | {"job_id": None}
 
     subject = Subject(f"vm:{deployment.STACK}:{address}", deployment.STACK, address, None, digest, wanted.slices)
-    return Request("deploy_vm", subject, run_it, params=wanted._asdict(), key=key, asked=wanted._asdict(), check=check)
+    return Request("deploy_vm", subject, run_it, params=wanted._asdict(), check=check)
 
 
 def require_name(desk: Desk, address: ids.Address, digest: str | None) -> None:
@@ -197,13 +197,11 @@ def _act(
     shutdown: float | None = None,
 ) -> JobInfo:
     record = desk.find_vm(sid, secret)
-    request = acting(desk, method, action, record, key, purge=purge, shutdown=shutdown)
-    return infos.job_info(desk.jobs.submit(request, desk.caller, wait=wait))
+    request = acting(desk, method, action, record, purge=purge, shutdown=shutdown)
+    return infos.job_info(desk.submit(request, key, wait=wait))
 
 
-def acting(
-    desk: Desk, method: str, action: str, record: Record, key: str | None = None, *, purge: bool = False, shutdown: float | None = None
-) -> Request:
+def acting(desk: Desk, method: str, action: str, record: Record, *, purge: bool = False, shutdown: float | None = None) -> Request:
     """Return what an action on a VM is to the jobs."""
     wanted = power.Wanted(action, record.address, record.stack, purge)
 
@@ -223,7 +221,7 @@ def acting(
 
     subject = Subject(f"vm:{record.stack}:{record.address}", record.stack, record.address, record.sid, secret_of(record))
     params = {"action": action, "stack": record.stack, "address": record.address, "purge": purge, "shutdown": shutdown}
-    return Request(method, subject, run_it, params=params, key=key, asked=params)
+    return Request(method, subject, run_it, params=params)
 
 
 def reviving(desk: Desk, record: Record) -> Request:
