@@ -89,7 +89,7 @@ class StoredJob(NamedTuple):
     number: int
     method: str
     status: str
-    """`queued`, `running`, `done`, `failed` or `cancelled`."""
+    """`queued`, `running`, `cancelling`, `done`, `failed` or `cancelled`."""
     stack: str | None
     address: str | None
     sid: str | None
@@ -223,14 +223,15 @@ class DaemonStore:
             cursor = connection.execute(f"INSERT INTO jobs ({', '.join(names)}) VALUES ({marks})", job[1:])  # noqa: S608  (ours)
         return job._replace(number=int(cursor.lastrowid or 0))
 
-    def change_job(self, number: int, **values: Json) -> None:
-        """Change fields of a job."""
+    def change_job(self, number: int, **values: Json) -> bool:
+        """Change fields of a job that has not ended; tells whether it had not."""
         if not values.keys() <= set(StoredJob._fields):
             msg = f"a job has no such field: {sorted(values)}"
             raise ValueError(msg)
         fields = ", ".join(f"{name} = ?" for name in values)
         with self._writing() as connection:
-            connection.execute(f"UPDATE jobs SET {fields} WHERE number = ?", (*values.values(), number))  # noqa: S608  (ours)
+            statement = f"UPDATE jobs SET {fields} WHERE number = ? AND ended IS NULL"  # noqa: S608  (ours)
+            return connection.execute(statement, (*values.values(), number)).rowcount == 1
 
     def drop_job(self, number: int) -> None:
         """Forget a job that was refused before it began."""

@@ -81,7 +81,8 @@ class Run:
         self.subject = subject
         self.caller = caller
         self.interrupts = Interrupts()
-        self.cancelled = False
+        self.turn = threading.RLock()
+        """Whoever changes the job holds it, from the first look at the job to the row in the file."""
         self.admitted = threading.Event()
         self.ended = threading.Event()
         self.error: RpcError | None = None
@@ -99,9 +100,16 @@ class Run:
         """Return the id that callers know it by."""
         return job_id(self.job.number)
 
+    @property
+    def cancelled(self) -> bool:
+        """Return whether its owner has cancelled it."""
+        return self.job.status in ("cancelling", "cancelled")
+
     def note(self, text: str) -> None:
         """Say something about the job that callers may read, without the names of VMs that this caller may not know of."""
-        self.job = self.job._replace(note=str(self._owner.conceal(text, self.subject.secret)))
+        shown = str(self._owner.conceal(text, self.subject.secret))
+        with self.turn:
+            self.job = self.job._replace(note=shown)
 
     @contextmanager
     def watch(self, plan: Plan, finished: Collection[str], begun: Begun) -> Iterator[Callable[[Event], None]]:
@@ -117,7 +125,8 @@ class Run:
 
     def _tell(self, event: Event) -> None:
         kind = _EVENTS.get(event.type)
-        self.job = self.job._replace(steps_done=self.job.steps_done + (kind == "step_done" and not self._closes))
+        with self.turn:
+            self.job = self.job._replace(steps_done=self.job.steps_done + (kind == "step_done" and not self._closes))
         if self.tells_all:
             secret = self._secrets.get(event.address or "")
             self._owner.tell(

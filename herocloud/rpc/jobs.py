@@ -34,7 +34,14 @@ KEY_SECONDS = 24 * 3600.0
 ADMISSION_SECONDS = 1.0
 """For so long a request waits to hear whether its job may begin; an answer takes no longer than that."""
 
-ENDED = ("done", "failed", "cancelled")
+_FROM = {
+    "running": ("queued", "running"),
+    "cancelling": ("queued", "running"),
+    "done": ("running", "cancelling"),
+    "failed": ("running", "cancelling"),
+    "cancelled": ("queued", "running", "cancelling"),
+}
+"""What a job may be before it is something; one that has ended is nothing else any more. A job of the last daemon may be running."""
 
 
 class Jobs:
@@ -169,11 +176,9 @@ class Jobs:
                 waiting.popleft()
 
     def _execute(self, run: Run, work: Callable[[Run], Json]) -> None:
-        if run.cancelled:
+        if not self._move(run, "running", started=self._clock()):
             self._end(run, "cancelled", error=_cancelled())
             return
-        run.job = run.job._replace(status="running", started=self._clock())
-        self._store.change_job(run.job.number, status="running", started=run.job.started)
         self.tell(run, "job_started", {"method": run.job.method})
         try:
             result = work(run)
@@ -184,18 +189,28 @@ class Jobs:
         else:
             self._end(run, "done", result=result)
 
+    def _move(self, run: Run, status: str, **values: Json) -> bool:
+        """Make a job something else, on disk before anybody sees it; tells whether it could become that."""
+        with run.turn:
+            return run.job.status in _FROM[status] and self._change(run, status=status, **values)
+
+    def _change(self, run: Run, **values: Json) -> bool:
+        """Change a job that has not ended; tells whether it had not."""
+        with run.turn:
+            if not self._store.change_job(run.job.number, **values):
+                return False
+            run.job = run.job._replace(**values)
+            return True
+
     def note_closing(self, run: Run, begun: Begun) -> None:
         """Note which apply a job closes before its own begins."""
-        run.job = run.job._replace(apply=begun.apply)
-        self._store.change_job(run.job.number, apply=begun.apply)
+        self._change(run, apply=begun.apply)
 
     def admit(self, run: Run, plan: Plan, begun: Begun, finished: int) -> None:
         """Note that the apply of a job begins."""
-        run.job = run.job._replace(plan=plan.id, apply=begun.apply, steps_total=len(plan.steps), steps_done=finished)
         sids = [change.sid for change in plan.changes if change.kind == "vm" and change.address == run.job.address and change.sid]
-        if sids and run.job.sid is None:
-            run.job = run.job._replace(sid=sids[0])
-        self._store.change_job(run.job.number, plan=plan.id, apply=begun.apply, sid=run.job.sid, steps_total=len(plan.steps))
+        sid = run.job.sid or next(iter(sids), None)
+        self._change(run, plan=plan.id, apply=begun.apply, sid=sid, steps_total=len(plan.steps), steps_done=finished)
         run.admitted.set()
         name = None if begun.apply is None else apply_id(begun.apply)
         self.tell(run, "job_admitted", {"plan_id": plan.id, "apply": name, "steps": len(plan.steps)})
@@ -213,16 +228,18 @@ class Jobs:
             else {"code": error.kind.code, "message": error.kind.message, "data": self.conceal(error.data, run.subject.secret)}
         )
         run.error = error
-        run.job = run.job._replace(
-            status=status,
-            ended=self._clock(),
-            result=None if result is None else json.dumps(result),
-            error=None if shown is None else json.dumps(shown),
-        )
-        changes = run.job._asdict()
-        kept = {name: changes[name] for name in ("status", "ended", "result", "error", "note", "steps_done", "apply", "sid")}
-        # Parameters were kept to begin again; an ended job never does.
-        self._store.change_job(run.job.number, **kept, params=None)
+        with run.turn:
+            self._move(
+                run,
+                status,
+                ended=self._clock(),
+                result=None if result is None else json.dumps(result),
+                error=None if shown is None else json.dumps(shown),
+                note=run.job.note,
+                steps_done=run.job.steps_done,
+                # Parameters were kept to begin again; an ended job never does.
+                params=None,
+            )
         self.ended_total[run.job.method, status] += 1
         self.tell(run, f"job_{status}", {"method": run.job.method, "error": shown})
         self._drop(run, error)
@@ -277,14 +294,12 @@ class Jobs:
         run = self._runs.get(number)
         if run is None:
             return self._store.find_job(number)
-        run.cancelled = True
-        if not run.ended.is_set():
-            # On disk first: a daemon that is killed now must not go on with it after its restart.
-            self._store.change_job(number, status="cancelling")
-            run.job = run.job._replace(status="cancelling")
-        run.interrupts.stop()
-        if at_once:
+        # On disk first: a daemon that is killed now must not go on with it after its restart.
+        self._move(run, "cancelling")
+        if run.cancelled:
             run.interrupts.stop()
+            if at_once:
+                run.interrupts.stop()
         return run.job
 
     def close(self, seconds: float) -> None:

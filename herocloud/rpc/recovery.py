@@ -14,10 +14,9 @@ from herocloud.model.applies import Pending, apply_id
 from herocloud.operations import apply, deployment, lookups, unfinished
 from herocloud.operations.callers import Granted
 from herocloud.operations.deployment import DeployWanted
-from herocloud.rpc import advice, error_answers, error_codes, snapshot_schedules, work
+from herocloud.rpc import advice, error_answers, snapshot_schedules, work
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
-from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.job_marks import job_id
 from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.methods import clone_methods, snapshot_methods, vm_methods
@@ -38,7 +37,9 @@ def take_over(desk: Desk) -> None:
         request = _find_work(desk, job, own.get(identity), left)
         caller = Caller(None, job.uid, job.caller)
         log.info("job %s (%s) was open when the last daemon ended", identity, job.method)
-        desk.jobs.take(job, request.subject, caller, request.work)
+        # One that was being cancelled is not run again, only ended.
+        note = "it was cancelled before the daemon ended; what it did stays as it is" if job.status == "cancelling" else job.note
+        desk.jobs.take(job._replace(note=note), request.subject, caller, request.work)
 
 
 def _left_open(job: StoredJob, waiting: Iterable[Pending]) -> Pending | None:
@@ -51,8 +52,6 @@ def _left_open(job: StoredJob, waiting: Iterable[Pending]) -> Pending | None:
 
 def _find_work(desk: Desk, job: StoredJob, pending: Pending | None, left: Pending | None) -> Request:
     subject = Subject(_lane(job), job.stack, job.address, job.sid, job.secret)
-    if job.status == "cancelling":
-        return Request(job.method, subject, _close_cancelled)
     if job.method == "clone_vm" and job.params is not None:
         return Request(job.method, subject, lambda run: _go_on_cloning(desk, run, job, pending))
     if pending is not None:
@@ -142,12 +141,6 @@ def _begin_again(desk: Desk, job: StoredJob, params: Mapping[str, Json]) -> Requ
     if job.method not in _ON_VMS or record is None:
         return Request(job.method, Subject(_lane(job), job.stack, job.address, job.sid, job.secret), _close_unbegun)
     return vm_methods.acting(desk, job.method, params["action"], record, purge=bool(params["purge"]), shutdown=params.get("shutdown"))
-
-
-def _close_cancelled(run: Run) -> Json:
-    run.cancelled = True
-    run.note("it was cancelled before the daemon ended; what it did stays as it is")
-    raise RpcError(error_codes.CANCELLED, error_answers.document([]))
 
 
 def _close_left(pending: Pending) -> Json:

@@ -65,7 +65,7 @@ def require_done(job: Any) -> Any:
 
 def has_ended(job: Any) -> bool:
     """Return whether a job goes on no more."""
-    return job["status"] in ("done", "failed", "cancelled")
+    return job["ended_at"] is not None
 
 
 class FrameReader:

@@ -10,7 +10,6 @@ from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import NOT_FOUND, WRONG_STATE
 from herocloud.rpc.job_marks import job_number
-from herocloud.rpc.jobs import ENDED
 from herocloud.rpc.method_table import Example, Method, declare
 from herocloud.rpc.methods.vm_methods import _JOB
 
@@ -33,7 +32,7 @@ def list_jobs(
     """Return jobs, the newest first."""
     digest = desk.digest(secret)
     jobs = [job for job in desk.jobs.newest(limit) if job.secret is None or job.secret == digest]
-    return [infos.job_info(job) for job in jobs if not open_only or job.status not in ENDED]
+    return [infos.job_info(job) for job in jobs if not open_only or job.ended is None]
 
 
 @declare("jobs", example=Example({"job_id": "j1"}, _JOB), errors=(NOT_FOUND,))

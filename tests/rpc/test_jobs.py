@@ -1,0 +1,74 @@
+"""Jobs and the requests that race with their ends: whatever comes first counts, and one that has ended stays as it is."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from herocloud.rpc.client import AsyncClient, Client
+
+SECONDS = 30
+
+
+def tell_after(daemon: Any, monkeypatch: pytest.MonkeyPatch, kind: str, act: Any) -> list[Any]:
+    """Have something done from outside just before an event of a job is told; returns what came of it."""
+    jobs, found = daemon.service.jobs, []
+    tell = jobs.tell
+
+    def wrapped(run: Any, told: str, *given: Any, **named: Any) -> None:
+        if told == kind and not found:
+            found.append(act(run.id))
+        tell(run, told, *given, **named)
+
+    monkeypatch.setattr(jobs, "tell", wrapped)
+    return found
+
+
+def test_a_job_that_is_cancelled_in_the_moment_of_its_end_has_ended(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = tell_after(daemon, monkeypatch, "job_done", lambda job: daemon.call("cancel_job", job_id=job))
+    job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=SECONDS)
+    assert cancelled[0]["status"] == "done"
+    assert job["status"] == "done"
+    assert daemon.call("get_job", job_id=job["job_id"])["status"] == "done"
+    assert daemon.call("cancel_job", job_id=job["job_id"])["status"] == "done"
+    assert daemon.call("list_jobs", open_only=True) == []
+    with Client(daemon.path) as client:
+        assert client.wait(job, timeout=SECONDS)["status"] == "done"
+
+    async def wait() -> str:
+        async with AsyncClient(daemon.path) as client:
+            return (await client.wait(job, timeout=SECONDS))["status"]
+
+    assert asyncio.run(wait()) == "done"
+
+
+def test_a_job_that_is_cancelled_while_it_runs_ends_once(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = tell_after(daemon, monkeypatch, "job_started", lambda job: daemon.call("cancel_job", job_id=job))
+    job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", idempotency_key="k")
+    ended = daemon.call("wait_job", job_id=job["job_id"], timeout=SECONDS)
+    assert cancelled[0]["status"] == "cancelling"
+    assert ended["status"] in {"done", "cancelled"}
+    daemon.service.events.flush()
+    types = [event["type"] for event in daemon.call("events", **{"from": 1})["events"]]
+    assert len([kind for kind in types if kind in {"job_done", "job_failed", "job_cancelled"}]) == 1
+
+
+def test_a_cancelled_job_of_the_queue_never_begins(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=SECONDS)["sid"]
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_job: str) -> None:
+        begun.set()
+        assert go_on.wait(SECONDS)
+
+    tell_after(daemon, monkeypatch, "job_started", hold)
+    first = daemon.call("stop_vm", sid=sid)
+    assert begun.wait(SECONDS)
+    second = daemon.call("start_vm", sid=sid)
+    assert daemon.call("cancel_job", job_id=second["job_id"])["status"] == "cancelling"
+    go_on.set()
+    ended = daemon.call("wait_job", job_id=second["job_id"], timeout=SECONDS)
+    assert (ended["status"], ended["started_at"]) == ("cancelled", None)
+    assert daemon.call("wait_job", job_id=first["job_id"], timeout=SECONDS)["status"] == "done"
+    assert daemon.call("get_vm", sid=sid)["status"] == "stopped"
