@@ -26,6 +26,11 @@ PATIENCE = 90.0 * SLOWER
 """Seconds for what a guest under emulation does on a machine that is busy with other tests."""
 _ENTER = "mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up && echo ready && exec cat"
 """Nothing of the host's /run: no systemd, and no folder of sockets and locks that other tests share. A new /sys shows the new network."""
+_ENTER_WITH_GROUPS = (
+    "mount -t tmpfs tmpfs /run && mkdir /run/groups && mount --rbind /sys/fs/cgroup /run/groups && mount -t sysfs sysfs /sys "
+    "&& mount --rbind /run/groups /sys/fs/cgroup && ip link set lo up && echo ready && exec cat"
+)
+"""The same with the control groups of the host, for who looks at them and removes them."""
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -40,17 +45,23 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENC
 class Namespace:
     """A process that holds namespaces open."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, groups: bool = False) -> None:
+        enter = _ENTER_WITH_GROUPS if groups else _ENTER
         self._holder = subprocess.Popen(
-            ["unshare", "--net", "--mount", "sh", "-c", _ENTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ["unshare", "--net", "--mount", "sh", "-c", enter], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == "ready\n"
 
     @property
+    def pid(self) -> int:
+        """Return the process that holds them open."""
+        return self._holder.pid
+
+    @property
     def prefix(self) -> list[str]:
         """Return the words that run a command inside."""
-        return ["nsenter", "--target", str(self._holder.pid), "--net", "--mount", "--"]
+        return ["nsenter", "--target", str(self.pid), "--net", "--mount", "--"]
 
     def close(self) -> None:
         self._holder.communicate(timeout=20)

@@ -4,15 +4,12 @@ Without them the host would go on forwarding for everybody, and nobody would put
 boot and the network namespace that they describe, so they can neither outlive a reboot nor be taken for those of another namespace.
 """
 
-import socket
 from pathlib import Path
 
-from herocloud.kits import durable_files
+from herocloud.kits import durable_files, interfaces
 
 _FOLDER = Path("/run/herocloud/overlay-before")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-_COOKIE = 71
-"""SO_NETNS_COOKIE: the number of a network namespace, which none gets a second time in a boot."""
 
 
 def read() -> list[str]:
@@ -41,9 +38,5 @@ def forget() -> None:
 
 
 def _path() -> Path | None:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as some:
-            number = some.getsockopt(socket.SOL_SOCKET, _COOKIE, 8)
-        return _FOLDER / f"{_BOOT.read_text().strip()}-{int.from_bytes(number, 'little')}"
-    except OSError:
-        return None
+    number = interfaces.namespace_number()
+    return None if number is None else _FOLDER / f"{_BOOT.read_text().strip()}-{number}"

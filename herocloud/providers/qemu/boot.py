@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Self
 
 from herocloud.kits import faults
-from herocloud.kits.jsons import Part
 from herocloud.model import powers
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
-from herocloud.providers.seam import UserNetwork, Work
+from herocloud.providers.seam import Work
 from herocloud.providers.vmm import (
     cages,
     files,
@@ -26,7 +25,6 @@ from herocloud.providers.vmm import (
     grants,
     identity,
     launch,
-    loopback,
     marks,
     revivals,
     shutdown,
@@ -185,7 +183,6 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     given = supplies.of_work(work)
     machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)._replace(waits=waits)
     _hand_over(place, mark, machine, given)
-    close_host(place, mark.machine, work)
     launched = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
     marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched=launched))
     faults.reached("qemu.vm.boot.marked")
@@ -194,15 +191,6 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     process = launch.launch(_launch_of(place, mark, machine, given), meanwhile=qmp.load, stopped=work.cancelled)
     faults.reached("qemu.vm.boot.launched")
     return process
-
-
-def close_host(place: Place, machine: Part, work: Work) -> None:
-    """Keep the guest away from what listens on the host itself, where one of its cards is on a network in user mode."""
-    links = [work.attachments[key].link for key in machine["nics"] if key in work.attachments]
-    if any(isinstance(link, UserNetwork) and link.nat for link in links):
-        open_because = loopback.close(place.users)
-        if open_because:
-            work.progress(f"its guest reaches what listens on this host itself: {open_because}", None)
 
 
 def _hand_over(place: Place, mark: Mark, machine: Machine, given: Supplies) -> None:

@@ -12,7 +12,7 @@ from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import loopback, machine_driver
+from herocloud.providers.vmm import machine_driver
 from herocloud.providers.vmm.machine_driver import Control, MachineDriver
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
@@ -72,7 +72,6 @@ class _Control(Control):
 
     def change(self, place: Place, mark: Mark, target: Part, given: Supplies, work: Work) -> None:
         """Turn a running machine into `target`."""
-        boot.close_host(place, target, work)
         with boot.open_talk(self._folder, place.sid) as talk:
             hotplug.bring(Change(talk, place, given, work.progress, work.cancelled), mark.machine, target, mark.launched)
 
@@ -106,10 +105,6 @@ class _Control(Control):
         if seen is None or "image" not in seen.disks.get("root", {}):
             return set()
         return {int(seen.disks["root"]["image"]["virtual-size"])}
-
-    def removed(self) -> None:
-        """Open the host's loopback again where nobody needs it closed."""
-        loopback.open_again()
 
     def keep_memory(self, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Callable[[str], None]) -> None:
         """Have the process write the memory of its guest."""

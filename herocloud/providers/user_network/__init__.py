@@ -26,8 +26,9 @@ def _observer(context: ProviderContext) -> "UserNetworkObserver":
 
 def _driver(context: ProviderContext) -> "UserNetworkDriver":
     from herocloud.providers.user_network.driving import UserNetworkDriver
+    from herocloud.providers.vmm import users
 
-    return UserNetworkDriver(context.folder)
+    return UserNetworkDriver(context.folder, users.range_of(context.settings_of("vmm")))
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (they need nothing of the host)

@@ -11,8 +11,9 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.parts import Half, Parts, PartsDriver, Seen, reverse
 from herocloud.providers.seam import Found, Probe, Work
-from herocloud.providers.user_network import notes, planning, ports
+from herocloud.providers.user_network import loopback_drift, notes, planning, ports
 from herocloud.providers.user_network.notes import Mark, Note
+from herocloud.providers.vmm.users import Range
 
 MOVE = "network.move"
 KINDS = ("network.create", "network.update", "network.delete", MOVE, "tap.create", "tap.update", "tap.delete")
@@ -29,10 +30,10 @@ FAULT_POINTS = tuple(
 class UserNetworkDriver(PartsDriver):
     """Performs the steps of the role `network` by notes; it may be used by many threads."""
 
-    def __init__(self, folder: Path) -> None:
-        """Work in a data folder."""
+    def __init__(self, folder: Path, users: Range | None = None) -> None:
+        """Work in a data folder; `users` is the range that the host file has set aside for VMs."""
         self._folder = folder
-        super().__init__("user_network", {"network": _Networks(folder, _network_path), "nic": _Cards(folder, _card_path)})
+        super().__init__("user_network", {"network": _Networks(folder, _network_path, users), "nic": _Cards(folder, _card_path)})
 
     def bring(self, work: Work, half: Half) -> None:
         """Go to `after` from whatever is there."""
@@ -59,9 +60,10 @@ class UserNetworkDriver(PartsDriver):
 class _Notes(Parts):
     """What networks and cards have in common: each is one note."""
 
-    def __init__(self, folder: Path, place: Callable[[Path, Work], Path]) -> None:
+    def __init__(self, folder: Path, place: Callable[[Path, Work], Path], users: Range | None = None) -> None:
         self._folder = folder
         self._place = place
+        self._users = users
 
     def path(self, work: Work) -> Path:
         """Return the place of the note."""
@@ -71,13 +73,16 @@ class _Notes(Parts):
         note = notes.read(self._folder, self.path(work))
         if note is None:
             return Seen(None)
-        return Seen(note.part, note.mark.lineage) if note.mark == _mark_of(work) else Seen(None, stray=_foreign(note))
+        return (
+            Seen(loopback_drift.as_it_is(note.part), note.mark.lineage) if note.mark == _mark_of(work) else Seen(None, stray=_foreign(note))
+        )
 
     def make(self, work: Work, half: Half) -> None:
         self.change(work, None, half)
 
     def change(self, work: Work, before: Part, half: Half) -> None:  # noqa: ARG002  (a note is written in one go)
-        notes.write(self.path(work), _mark_of(work), work.step.after)
+        notes.write(self.path(work), _mark_of(work), loopback_drift.as_noted(work.step.after))
+        loopback_drift.close(work.step.after, self._users)
 
     def drop(self, work: Work, half: Half) -> None:  # noqa: ARG002  (a note is removed in one go)
         notes.remove(self.path(work))

@@ -23,14 +23,14 @@ class UserNetworkObserver:
         if not (self._folder / _FOLDER).is_dir():
             return Observed()
         # Imported here: most hosts have none of this, and every command looks.
-        from herocloud.providers.user_network import notes
+        from herocloud.providers.user_network import loopback_drift, notes
 
         things: dict[StackName, dict[Address, Thing]] = {}
         try:
             for note in notes.scan(self._folder, stacks):
                 stack, address = StackName(note.mark.stack), Address(note.mark.address)
                 known = things.setdefault(stack, {}).get(address)
-                parts = {**(known.parts if known else {}), note.mark.part: note.part}
+                parts = {**(known.parts if known else {}), note.mark.part: loopback_drift.as_it_is(note.part)}
                 things[stack][address] = Thing(stack, address, NAME, parts, note.mark.lineage)
         except OSError as error:
             raise Permanent(f"the networks in user mode cannot be read: {error}") from error

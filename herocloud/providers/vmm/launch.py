@@ -118,6 +118,8 @@ code, which counts as a failure then."""
 
 _DETACH = """\
 cd / || exit
+# Where it was called from is nobody's business, and a shell hands this on.
+unset PWD OLDPWD
 umask 077
 log=$1
 shift

@@ -1,9 +1,12 @@
-"""Keeping guests on networks in user mode away from what listens on the host itself.
+"""Keeping VMMs, and guests on networks in user mode, away from what listens on the host itself.
 
 Such a network is made by the VMM, which connects to wherever its guest wants: to the guest it is the internet, and to the host it is a
-program like any other, for which `127.0.0.1` and every other address of the host is open. Since each VM has a user of its own, one rule for
-all of these users closes that: what they send never reaches the host itself, but for answers on published ports and questions to a name
-server that runs here. Addresses beyond the host are not touched.
+program like any other, for which `127.0.0.1` and every other address of the host is open. A guest that got out of its VMM could do the same
+on any network, and much that listens there asks nobody who they are. Since each VM has a user of its own, one rule for all of these users
+closes that: what they send never reaches the host itself, but for answers on published ports and questions to a name server that runs
+here. Addresses beyond the host are not touched.
+
+What nft says of the table once it is loaded is kept in the runtime folder, so that a look sees whatever somebody changes about it.
 """
 
 import functools
@@ -11,11 +14,13 @@ import ipaddress
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from herocloud.kits import subprocesses
+from herocloud.kits import durable_files, interfaces, subprocesses
 from herocloud.kits.subprocesses import CommandError
-from herocloud.providers.vmm import users
+from herocloud.model.errors import Temporary
+from herocloud.providers.vmm import folders, users
 from herocloud.providers.vmm.users import Range
 
 TABLE = "herocloud-vms"
@@ -29,16 +34,25 @@ def close(wanted: Range | None = None) -> str:
         return "VMs run as the user who runs herocloud, and rules for that user would hold for everything else it does"
     if shutil.which("nft") is None:
         return "the program `nft` is missing; install the package nftables"
-    try:
-        subprocesses.run(["nft", "-f", "-"], stdin=rules(numbers), timeout=_TIMEOUT)
-    except CommandError as error:
-        return f"the rule cannot be loaded: {error.stderr.strip().splitlines()[0] if error.stderr.strip() else error}"
+    with _alone() as kept:
+        try:
+            subprocesses.run(["nft", "-f", "-"], stdin=rules(numbers), timeout=_TIMEOUT)
+            if kept is not None:
+                durable_files.write_durably(kept, _listing().encode())
+        except CommandError as error:
+            return f"the rule cannot be loaded: {error.stderr.strip().splitlines()[0] if error.stderr.strip() else error}"
     return ""
 
 
 def open_again() -> None:
     """Remove the rules once no VM has a user of its own any more."""
-    if os.geteuid() == 0 and shutil.which("nft") is not None and not users.any_taken():
+    if os.geteuid() != 0 or shutil.which("nft") is None or users.any_taken():
+        return
+    with _alone() as kept:
+        if users.any_taken():
+            return
+        if kept is not None:
+            kept.unlink(missing_ok=True)
         try:
             subprocesses.run(["nft", "delete", "table", "inet", TABLE], timeout=_TIMEOUT)
         except CommandError:
@@ -46,13 +60,40 @@ def open_again() -> None:
             return
 
 
-def is_closed() -> bool:
-    """Return whether the rules are loaded."""
+def was_opened() -> bool:
+    """Return whether somebody took away or changed what `close` loaded; who may not see rules cannot tell."""
+    kept = _place() if os.geteuid() == 0 else None
     try:
-        said = subprocesses.run(["nft", "list", "table", "inet", TABLE], timeout=_TIMEOUT).stdout
-    except CommandError:
+        return kept is not None and kept.read_text() != _listing()
+    except FileNotFoundError:
         return False
-    return "reject" in said and "dormant" not in said
+    except CommandError:
+        return True
+
+
+def _listing() -> str:
+    return subprocesses.run(["nft", "list", "table", "inet", TABLE], timeout=_TIMEOUT, environment={**os.environ, "LC_ALL": "C"}).stdout
+
+
+def _place() -> Path | None:
+    """Return where the listing lies, since rules are those of one network namespace; nothing where these have no numbers."""
+    number = interfaces.namespace_number()
+    return None if number is None else folders.base() / "closed" / str(number)
+
+
+@contextmanager
+def _alone() -> Iterator[Path | None]:
+    """Hold the lock of what is kept, so that two who load rules at once keep what both have loaded."""
+    folder = folders.base() / "closed"
+    for one in (folder.parent, folder):
+        folders.make_own(one, 0o755 if one is folder.parent else 0o700)
+    descriptor = durable_files.wait_for_lock(folder / "lock", 2 * _TIMEOUT, lambda: False)
+    if descriptor is None:
+        raise Temporary(f"`{folder / 'lock'}` is held by another process that loads rules for VMs")
+    try:
+        yield _place()
+    finally:
+        os.close(descriptor)
 
 
 @functools.cache

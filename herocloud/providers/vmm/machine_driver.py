@@ -21,12 +21,14 @@ from herocloud.model.parts import SNAPSHOT
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
 from herocloud.providers.parts import same, wrap
-from herocloud.providers.seam import Found, Probe, Work
+from herocloud.providers.seam import Found, Probe, UserNetwork, Work
 from herocloud.providers.vmm import (
+    cages,
     files,
     grants,
     identity,
     kept_memory,
+    loopback,
     marks,
     memory_folders,
     probes,
@@ -119,9 +121,6 @@ class Control(ABC):
     def clear(self, place: Place, mark: Mark, work: Work, patience: Patience) -> None:  # noqa: B027  (most have nothing to clear)
         """Forget what is left of a process that has no guest, before its machine goes."""
 
-    def removed(self) -> None:  # noqa: B027  (most have nothing of the host's in their hands)
-        """Give back what the host lent for a machine that is gone now."""
-
     @abstractmethod
     def keep_memory(self, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Callable[[str], None]) -> None:
         """Write the memory of a guest that is held into a snapshot; `reached` hears how far that is."""
@@ -146,6 +145,8 @@ class MachineDriver:
         self._control = control
         self._patience = patience
         self._users = users
+        self._open_because: str | None = None
+        """Why the host itself is open to VMMs; unknown until it is closed to the first of them."""
 
     def perform(self, work: Work) -> Part:
         """Bring the part to `after`; what is there already is left alone."""
@@ -214,6 +215,7 @@ class MachineDriver:
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
             grants.give(self._folder, sid, given.needs_of(target))
+            self._keep_out(work, sid, target)
             self._control.change(place, mark, target, given, work)
         elif work.step.kind == "vm.create" and not same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
@@ -246,7 +248,8 @@ class MachineDriver:
         memory_folders.remove(self._folder, sid)
         marks.remove(self._folder, sid, half)
         users.let_go(self._folder, sid, user)
-        self._control.removed()
+        loopback.open_again()
+        self._open_because = None
         ownership.release(folder)
 
     def _real(self, sid: str, mark: Mark) -> Part:
@@ -276,9 +279,20 @@ class MachineDriver:
             return
         if target == "paused" and work.step.kind in ("vm.pause", "vm.freeze") and not self._control.is_living(sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
+        self._keep_out(work, sid, mark.machine)
         self._control.boot(place, mark, work)
         if target == "paused":
             self._control.pause(sid, work)
+
+    def _keep_out(self, work: Work, sid: str, machine: Part) -> None:
+        """Keep the VMM away from what listens on the host itself, and with it a guest on a network that the VMM makes."""
+        # It has its user before the host is closed, because the last user who goes opens the host again.
+        cages.choose_user(self._folder, sid, self._users)
+        if self._open_because is None:
+            self._open_because = loopback.close(self._users)
+        links = [work.attachments[key].link for key in machine["nics"] if key in work.attachments]
+        if self._open_because and any(isinstance(link, UserNetwork) and link.nat for link in links):
+            work.progress(f"its guest reaches what listens on this host itself: {self._open_because}", None)
 
     def _probe_power(self, work: Work, sid: str, mark: Mark | None) -> Probe:
         step = work.step

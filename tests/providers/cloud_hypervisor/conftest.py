@@ -24,7 +24,7 @@ from herocloud.providers.cloud_hypervisor.client import Client, Lost
 from herocloud.providers.cloud_hypervisor.event_file import Event, EventFile
 from herocloud.providers.cloud_hypervisor.releases import parse
 from herocloud.providers.seam import Attachment, Disk, Found, Lock, Work
-from herocloud.providers.vmm import folders, identity, launch
+from herocloud.providers.vmm import folders, identity, launch, loopback
 from herocloud.providers.vmm.shutdown import Patience
 from tests.providers.cloud_hypervisor import api_description
 from tests.providers.cloud_hypervisor.api_description import Exchange
@@ -129,6 +129,12 @@ def _elf() -> bytes:
     notes = struct.pack("<IIQQQQQQ", 4, 4, 0x200, 0, 0, len(note), len(note), 4)
     image = (header + load + notes).ljust(0x200, b"\0") + note
     return image.ljust(offset, b"\0") + code
+
+
+@pytest.fixture(autouse=True)
+def host_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load no rules into the host of the tests; `tests/providers/vmm/test_loopback.py` does so in a namespace."""
+    monkeypatch.setattr(loopback, "close", lambda _wanted=None: "")
 
 
 @pytest.fixture(autouse=True)

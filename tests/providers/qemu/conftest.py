@@ -16,7 +16,7 @@ from herocloud.model.ids import Address
 from herocloud.model.steps import Step
 from herocloud.providers.qemu import driving, kvm_probe, observing
 from herocloud.providers.seam import Attachment, Disk, Lock, Probe, UserNetwork, Work
-from herocloud.providers.vmm import folders, identity, launch
+from herocloud.providers.vmm import folders, identity, launch, loopback
 from herocloud.providers.vmm.shutdown import Patience
 
 MIB = 1024**2
@@ -139,6 +139,12 @@ class Bench:
             if known is not None:
                 identity.send(known, signal.SIGKILL)
         shutil.rmtree(folders.runtime_root(self.data), ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def host_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load no rules into the host of the tests; `tests/providers/vmm/test_loopback.py` does so in a namespace."""
+    monkeypatch.setattr(loopback, "close", lambda _wanted=None: "")
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ _HOST = re.compile(r"^/(usr|bin|sbin|lib\w*|nix|gnu|etc|sys|proc)(/|$)")
 _KINDS = (("socket:", "socket"), ("pipe:", "pipe"), ("anon_inode:", "event"), ("/memfd:", "memory"))
 
 
-def describe(pid: int, data: Path, sid: str) -> list[str]:
-    """Describe a process that works for a VM."""
+def describe(pid: int, data: Path, sid: str, host: str = "self") -> list[str]:
+    """Describe a process that works for a VM; `host` is a process that sees what the host has."""
     proc = Path(f"/proc/{pid}")
     status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line)
     own = users.read(data, sid)
-    names = {str(own): "own", str(users.Range().first): "shared", "0": "root"}
+    names = {str(own): "own", str(users.shared_group(data, sid)): "shared", "0": "root"}
     lines = [
         f"uid {' '.join(names.get(one, one) for one in status['Uid'].split())}",
         f"gid {' '.join(names.get(one, one) for one in status['Gid'].split())}",
@@ -25,7 +25,7 @@ def describe(pid: int, data: Path, sid: str) -> list[str]:
         f"seccomp {status['Seccomp']}",
         f"umask {status['Umask'].strip()}",
         f"cwd {(proc / 'cwd').readlink()}",
-        f"root {'its own' if (proc / 'ns/mnt').readlink() != Path('/proc/self/ns/mnt').readlink() else 'the host'}",
+        f"root {'its own' if (proc / 'ns/mnt').readlink() != Path(f'/proc/{host}/ns/mnt').readlink() else 'the host'}",
     ]
     lines += sorted(f"environment {word.partition('=')[0]}" for word in (proc / "environ").read_text().split("\0") if word)
     lines += sorted(_groups(proc, f"{folders.runtime_root(data).name}-{sid}"))
