@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-_REAL = {"root", "kvm", "guest", "live", "browser", "slow"}
+_REAL = {"root", "kvm", "guest", "reboots", "live", "browser", "slow"}
 _FOLDERS = {"tmp_path", "tmp_path_factory", "herocloud", "data_folder"}
 _EVERYWHERE = "cache_folder"
 """The fixture that every test gets; it has a folder only so that tests do not share caches."""

@@ -5,11 +5,14 @@ to be begun again because of it.
 """
 
 import fcntl
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 PORT, DONE = Path("/dev/virtio-ports/lab.notes"), Path("/run/lab/done")
+REBOOT = Path("/run/lab/reboot")
+"""Says how the host is to be rebooted: by a `shutdown`, or by a `cut` of its power."""
 _ORDER = ("passed", "skipped", "failed")
 _ended: dict[str, str] = {}
 _divides = False
@@ -43,7 +46,22 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_runtest_logfinish(nodeid: str) -> None:
     """Note how a test ended."""
-    _note(_ended.pop(nodeid, "failed"), nodeid)
+    _note(_ended.get(nodeid, "failed"), nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+    """Have the host rebooted after a test that passed and asks for it; the tests behind it are run afterwards."""
+    done = yield
+    how = _ended.pop(item.nodeid, "failed")
+    mark = item.get_closest_marker("reboots")
+    if mark is not None:
+        with DONE.open("a", encoding="utf-8") as stream:
+            stream.write(f"{item.nodeid}\n")
+        if mark.args and how == "passed":
+            REBOOT.write_text(mark.args[0], encoding="utf-8")
+            item.session.shouldstop = f"the host is rebooted ({mark.args[0]})"
+    return done
 
 
 def _note(word: str, nodeid: str) -> None:

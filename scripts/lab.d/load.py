@@ -20,6 +20,8 @@ from herocloud.providers.images.builds import debian, tiny
 from herocloud.providers.images.builds import debian_programs as programs
 
 MARKERS = "root or kvm or guest or live"
+REBOOTING = "reboots"
+"""The marker of tests that reboot the host inside."""
 PROGRAMS = ("cloud-hypervisor", "ch-remote", "mycelium", "virtiofsd")
 """Programs that are not Debian packages: they come along when this machine has them."""
 DEBIAN = "debian-bookworm"
@@ -28,7 +30,7 @@ DEBIAN = "debian-bookworm"
 _SKIPPED = {".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build", "dist", ".venv"}
 
 
-Mode = Literal["tests", "shell", "run"]
+Mode = Literal["tests", "shell", "run", "reboots"]
 
 
 class Order(NamedTuple):
@@ -77,16 +79,18 @@ def pack(stage: Path, order: Order, done: Iterable[str] = ()) -> Path:
     with disk.open("wb") as stream:
         # Half as much again is for what tests write beside the files.
         stream.truncate(size * 3 // 2 + 256 * 1024**2)
-    command = ["mkfs.ext4", "-q", "-F", "-L", "lab", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", str(stage), str(disk)]
+    # A host that is rebooted keeps its caches on it, and finds them whole after its power was cut.
+    journal = "has_journal" if order.mode == "reboots" else "^has_journal"
+    command = ["mkfs.ext4", "-q", "-F", "-L", "lab", "-O", journal, "-E", "root_owner=0:0", "-d", str(stage), str(disk)]
     subprocesses.run(command, timeout=300, environment={**os.environ, "PATH": programs.path()})
     return disk
 
 
-def complete(root: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
+def complete(root: Path, arguments: tuple[str, ...], markers: str = MARKERS) -> tuple[str, ...]:
     """Say which tests are meant, where the arguments do not: those that want a real host."""
     if any(one.startswith("-m") for one in arguments):
         return arguments
-    return ("-m", MARKERS, *arguments, *(() if name_files(root, arguments) else find_marked(root)))
+    return ("-m", markers, *arguments, *(() if name_files(root, arguments) else find_marked(root, markers)))
 
 
 def read_command(text: str) -> list[str]:
@@ -117,9 +121,9 @@ def name_files(root: Path, arguments: tuple[str, ...]) -> bool:
     return any((root / one.partition("::")[0]).exists() and before not in ("--deselect", "--ignore") for before, one in pairs)
 
 
-def find_marked(root: Path) -> list[str]:
+def find_marked(root: Path, markers: str = MARKERS) -> list[str]:
     """Return the files with tests that carry a marker: under emulation, reading all the others takes minutes."""
-    word = re.compile(rf"\bmark\.({MARKERS.replace(' or ', '|')})\b")
+    word = re.compile(rf"\bmark\.({markers.replace(' or ', '|')})\b")
     tests = [path for path in list_files(root) if path.parts[0] == "tests" and path.match("test_*.py")]
     return sorted(str(path) for path in tests if word.search((root / path).read_text(encoding="utf-8")))
 

@@ -6,10 +6,12 @@ remembered until this machine boots again.
 """
 
 import contextlib
+import json
 import os
 import re
 import selectors
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from typing import NamedTuple
 
 import host
 import load
+import notes
 
 SCRATCH = 100 * 1024**3
 """A hole, of which only what tests write is ever there."""
@@ -40,6 +43,8 @@ class Machine(NamedTuple):
     memory: int
     cpus: int
     shell: bool
+    reboots: bool = False
+    """Whether the host inside may be rebooted; else that ends it."""
 
 
 class Broken(Exception):
@@ -65,8 +70,9 @@ def command(wanted: Machine, accel: str) -> list[str]:
         "setpriv", "--pdeathsig", "KILL", "--",
         "qemu-system-x86_64", "-name", "herocloud-lab", "-M", "q35", "-accel", accel if accel == "kvm" else "tcg,thread=multi,tb-size=512",
         "-cpu", cpu, "-smp", f"{wanted.cpus},sockets={2 if wanted.cpus % 2 == 0 else 1}", "-m", str(wanted.memory), *_nodes(wanted),
-        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-object", "rng-random,id=rng,filename=/dev/urandom",
-        "-device", "virtio-rng-pci,rng=rng",
+        "-nodefaults", "-no-user-config", "-display", "none", *([] if wanted.reboots else ["-no-reboot"]),
+        "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
+        "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
         "-kernel", str(wanted.image.kernel), "-initrd", str(wanted.image.initramfs), "-append", words,
         *_disk(wanted.image.disk, "snapshot=on"), *_disk(wanted.load, "cache=unsafe"), *_disk(folder / "scratch.raw", "cache=unsafe"),
         "-serial", f"file:{folder}/console.log", "-device", "virtio-serial-pci",
@@ -172,7 +178,7 @@ def _run(wanted: Machine, accel: str, deadline: float, *, patient: bool) -> floa
 
 def _follow(process: "subprocess.Popen[bytes]", wanted: Machine, started: float, deadline: float, *, may_stall: bool) -> None:
     """Hand on what comes out, until the machine is off or its time is over."""
-    console, up = wanted.folder / "console.log", wanted.shell
+    console, up, cuts = wanted.folder / "console.log", wanted.shell, 0
     with selectors.DefaultSelector() as selector:
         if process.stdout is not None:
             selector.register(process.stdout, selectors.EVENT_READ)
@@ -184,6 +190,9 @@ def _follow(process: "subprocess.Popen[bytes]", wanted: Machine, started: float,
                 raise _Stalled
             if not up and now - started > _UP:
                 raise Broken(f"the host inside did not come up within {_UP:g} s{_last_words(wanted)}")
+            if wanted.reboots and notes.count_cuts(wanted.folder / "notes") > cuts:
+                cuts += 1
+                cut_power(wanted.folder)
             if _stands_still(console):
                 raise Fallen(f"the host inside stands still{_last_words(wanted)}")
             if process.stdout is None:
@@ -200,6 +209,20 @@ def _follow(process: "subprocess.Popen[bytes]", wanted: Machine, started: float,
                 sys.stdout.buffer.flush()
                 with (wanted.folder / "printed").open("ab") as printed:
                     printed.write(text)
+
+
+def cut_power(folder: Path) -> None:
+    """Take the power from the host inside and give it back: what it had not written to its disks is lost."""
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(30)
+        link.connect(str(folder / "qmp"))
+        talk = link.makefile("rwb", buffering=0)
+        talk.readline()
+        for order in ("qmp_capabilities", "system_reset"):
+            talk.write(json.dumps({"execute": order}).encode() + b"\n")
+            while "return" not in (answer := json.loads(talk.readline() or b'{"error": "QEMU is gone"}')):
+                if "error" in answer:
+                    raise Broken(f"QEMU did not take `{order}`: {answer['error']}")
 
 
 def _has_said(console: Path) -> bool:

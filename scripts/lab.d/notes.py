@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 FELL = "fell"
 """How a test ended that the host inside did not survive twice."""
+CUT = "cut"
+"""What the host inside notes when it wants its power cut."""
 ENDS = ("passed", "skipped", "failed")
 """How a test may end; lines that begin otherwise tell why one failed."""
 _BAD = ("failed", FELL)
@@ -50,6 +52,11 @@ def read(path: Path) -> Notes:
             notes.ended[test] = word
             notes.running[:] = [one for one in notes.running if one != test]
     return notes
+
+
+def count_cuts(path: Path) -> int:
+    """Return how often the host inside wanted its power cut."""
+    return path.read_text(encoding="utf-8", errors="replace").splitlines().count(CUT) if path.exists() else 0
 
 
 def note_fall(path: Path) -> Notes:

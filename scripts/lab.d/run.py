@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LACKING, BROKEN = 69, 70
 """Exit codes that pytest does not use."""
 _NO_TESTS = 5
+_SLICES = 3
+"""As many VMs at once as the usual tests have."""
 _LEAST = 120.0
 """Seconds below which another boot would come to nothing."""
 
@@ -68,20 +70,25 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--run", metavar="COMMAND", help="one command inside instead of tests, its words in one argument; a .py file is run by .venv"
     )
+    parser.add_argument("--reboots", action="store_true", help="the tests marked reboots, in whose course the host inside is rebooted")
     parser.add_argument("--rebuild", action="store_true", help="rebuild the host's image, with the newest packages")
-    parser.add_argument("--memory", type=int, default=default_memory(), metavar="MIB", help="of the host inside (%(default)s)")
+    parser.add_argument("--memory", type=int, metavar="MIB", help=f"of the host inside ({default_memory()}; a slice more with --reboots)")
     parser.add_argument("--cpus", type=int, metavar="N", help="of the host inside (as here with KVM, 2 to 4; 1 with emulation)")
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="auto takes KVM where guests get through it")
     parser.add_argument("--timeout", type=float, default=60, metavar="MINUTES", help="after which it ends in any case (%(default)g)")
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "lab", metavar="DIR", help="for junit.xml and logs (build/lab)")
     parser.add_argument("--keep", action="store_true", help="keep the folder of the run: disks and logs")
     options, arguments = parser.parse_known_args(given)
+    if options.memory is None:
+        options.memory = default_memory(_SLICES + options.reboots)
     if options.memory < 1024:
         parser.error(f"--memory {options.memory}: less than 1024 MiB leave no room for guests")
     if options.cpus is not None and options.cpus < 1:
         parser.error(f"--cpus {options.cpus}: at least one")
     if options.timeout <= 0:
         parser.error(f"--timeout {options.timeout:g}: more than nothing")
+    if options.reboots and (options.shell or options.run is not None):
+        parser.error(f"--reboots goes without {'--shell' if options.shell else '--run'}")
     arguments = [one for one in arguments if one != "--"]
     if options.run is None:
         return options, arguments
@@ -93,10 +100,10 @@ def parse(given: list[str]) -> tuple[argparse.Namespace, list[str]]:
         parser.error(f"--run {shlex.quote(options.run)}: {error}")
 
 
-def default_memory() -> int:
-    """Return the MiB for three slices of 4 GiB beside what the host keeps, or what this machine has; what is not touched is not taken."""
+def default_memory(slices: int = _SLICES) -> int:
+    """Return the MiB for slices of 4 GiB beside what the host keeps, or what this machine has; what is not touched is not taken."""
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024**2
-    return max(1024, min(14 * 1024, here - 2048))
+    return max(1024, min((2 + 4 * slices) * 1024, here - 2048))
 
 
 def go(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -109,7 +116,7 @@ def go(options: argparse.Namespace, arguments: list[str]) -> int:
         began = time.monotonic()
         until = began + options.timeout * 60
         boots, known = 1, notes.read(folder / "notes")
-        meant = tuple(arguments) if options.run is not None else load.complete(ROOT, spread(arguments, options.cpus))
+        meant = choose(options, arguments)
         stage = load.gather(ROOT, folder, cache, say)
         say(f"copied the working tree in {time.monotonic() - began:.0f} s")
         while True:
@@ -118,8 +125,9 @@ def go(options: argparse.Namespace, arguments: list[str]) -> int:
                 break
             except machine.Fallen as error:
                 before, known = known, notes.note_fall(folder / "notes")
-                # What a command has done until then is not known, so it is not repeated.
-                if options.shell or options.run is not None or not may_go_on(before, known) or until - time.monotonic() < _LEAST:
+                # What a command has done until then is not known, so it is not repeated; nor is a host that was set up by earlier tests.
+                once = options.shell or options.reboots or options.run is not None
+                if once or not may_go_on(before, known) or until - time.monotonic() < _LEAST:
                     raise
                 boots += 1
                 say(f"{error}\nlab: {known.summary()}; boots again for the rest")
@@ -146,15 +154,24 @@ def boot(options: argparse.Namespace, arguments: tuple[str, ...], image: host.Im
     (folder / "results.tar").unlink(missing_ok=True)
     started = time.monotonic()
     minutes = "" if options.shell else f"{(until - started) / 60:g}"
-    mode: load.Mode = "shell" if options.shell else "tests" if options.run is None else "run"
+    mode: load.Mode = "shell" if options.shell else "reboots" if options.reboots else "tests" if options.run is None else "run"
     disk = load.pack(stage, load.Order(ROOT, mode, arguments, minutes), known.ended)
     say(f"packed the disk of this boot in {time.monotonic() - started:.0f} s")
-    wanted = machine.Machine(image, disk, folder, options.memory, options.cpus, shell=options.shell)
+    wanted = machine.Machine(image, disk, folder, options.memory, options.cpus, shell=options.shell, reboots=options.reboots)
     try:
         machine.run(wanted, options.accel, until - time.monotonic(), caches.cache_folder() / "lab", told=say)
     finally:
         machine.bring_back(folder, options.results, log_of(options))
     return machine.read_code(options.results)
+
+
+def choose(options: argparse.Namespace, arguments: list[str]) -> tuple[str, ...]:
+    """Return what is run inside: the command, or the arguments of pytest. Tests that reboot the host rest on those before them."""
+    if options.run is not None:
+        return tuple(arguments)
+    if options.reboots:
+        return ("-x", *load.complete(ROOT, tuple(arguments), load.REBOOTING))
+    return load.complete(ROOT, spread(arguments, options.cpus))
 
 
 def log_of(options: argparse.Namespace) -> str:

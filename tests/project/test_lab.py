@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,7 +39,7 @@ def call(root: Path, *arguments: str, path: str | None = None) -> "subprocess.Co
 
 def test_the_options_are_told(root: Path) -> None:
     said = call(root, "--help").stdout
-    for option in ("--shell", "--run", "--rebuild", "--memory", "--cpus", "--keep", "--timeout", "--accel", "--results"):
+    for option in ("--shell", "--run", "--reboots", "--rebuild", "--memory", "--cpus", "--keep", "--timeout", "--accel", "--results"):
         assert option in said
 
 
@@ -118,14 +119,14 @@ def booted(lab: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     folder.mkdir()
     image = lab.host.Image(tmp_path / "root.raw", tmp_path / "vmlinuz", tmp_path / "initrd.img")
 
-    def boot(script: str, seconds: float = 20, accel: str = "tcg") -> list[str]:
+    def boot(script: str, seconds: float = 20, accel: str = "tcg", *, reboots: bool = False) -> list[str]:
         program = tmp_path / "bin" / "qemu-system-x86_64"
         program.parent.mkdir(exist_ok=True)
         program.write_text(f"#!/bin/sh\nrun={folder}\necho $$ >>{tmp_path}/pids\n{script}\n", encoding="utf-8")
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
         told: list[str] = []
-        wanted = lab.machine.Machine(image, folder / "load.raw", folder, 2048, 2, shell=False)
+        wanted = lab.machine.Machine(image, folder / "load.raw", folder, 2048, 2, shell=False, reboots=reboots)
         lab.machine.run(wanted, accel, seconds, tmp_path, told.append)
         return told
 
@@ -264,10 +265,11 @@ def test_a_host_that_falls_before_any_test_again_and_again_is_given_up(
 def run_inside(root: Path, tmp_path: Path, order: str) -> tuple[int, str]:
     """Run the script of the host inside, as far as it runs a command, with files in the place of its ports; returns code and output."""
     script = (root / "scripts" / "lab.d" / "inside").read_text(encoding="utf-8")
-    begin, end = script.index("    seconds=$(awk"), script.index("fi\njournalctl")
+    begin, end = script.index("    spent="), script.index("fi\ncase")
     (tmp_path / "order").write_text(order, encoding="utf-8")
-    around = f'. {tmp_path}/order; results={tmp_path}; up=20.0; say() {{ echo "lab: $*"; }}\n'
-    body = script[begin:end].replace("/dev/virtio-ports/lab.out", f"{tmp_path}/port")
+    (tmp_path / "began").write_text(str(int(time.time()) - 20), encoding="ascii")
+    around = f'. {tmp_path}/order; results={tmp_path}; say() {{ echo "lab: $*"; }}\n'
+    body = script[begin:end].replace("/dev/virtio-ports/lab.out", f"{tmp_path}/port").replace("/run/lab/began", f"{tmp_path}/began")
     ended = subprocess.run(["bash", "-uc", around + body], cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert (tmp_path / "port").read_bytes() == (tmp_path / "output.log").read_bytes()
@@ -292,10 +294,12 @@ def test_a_python_file_is_run_by_the_environment_of_the_tree(lab: SimpleNamespac
     [
         (("--run", "true", "tests/state"), "--run goes without `tests/state`"),
         (("--run", "true", "--shell"), "--run goes without --shell"),
+        (("--run", "true", "--reboots"), "--reboots goes without --run"),
+        (("--shell", "--reboots"), "--reboots goes without --shell"),
         (("--run", " "), "there is no command in it"),
         (("--run", "echo 'x"), "No closing quotation"),
     ],
-    ids=["tests", "shell", "nothing", "quotes"],
+    ids=["tests", "shell", "run that reboots", "shell that reboots", "nothing", "quotes"],
 )
 def test_a_command_that_cannot_be_meant_is_refused(root: Path, given: tuple[str, ...], why: str) -> None:
     ended = call(root, *given)
@@ -379,6 +383,89 @@ def test_two_workers_take_turns_at_the_port(root: Path, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     lines = (tmp_path / "port").read_text(encoding="utf-8").splitlines()
     assert len([line for line in lines if line.startswith("passed ")]) == 400
+
+
+ASKS = """\
+import socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print("up", flush=True)
+with open(sys.argv[2], "a") as notes:
+    notes.write("passed t1\\ncut\\n")
+link = server.accept()[0].makefile("rw")
+print('{"QMP": {}}', file=link, flush=True)
+for line in link:
+    print(line.strip(), flush=True)
+    print('{"event": "RESET"}', file=link)
+    print('{"return": {}}', file=link, flush=True)
+"""
+"""A host that wants its power cut, in an emulator that does it and ends."""
+
+
+def test_a_host_that_asks_for_it_has_its_power_cut(
+    lab: SimpleNamespace, booted: Callable[..., Any], tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    (tmp_path / "asks.py").write_text(ASKS, encoding="utf-8")
+    booted(f'exec {sys.executable} {tmp_path}/asks.py "$run/qmp" "$run/notes"', reboots=True)
+    assert capfdbinary.readouterr().out.splitlines() == [b"up", b'{"execute": "qmp_capabilities"}', b'{"execute": "system_reset"}']
+    assert lab.notes.read(tmp_path / "run" / "notes").ended == {"t1": "passed"}
+
+
+def test_only_a_host_that_may_be_rebooted_outlives_its_reboot(lab: SimpleNamespace, tmp_path: Path) -> None:
+    image = lab.host.Image(tmp_path, tmp_path, tmp_path)
+    usual = lab.machine.Machine(image, tmp_path, tmp_path, 2048, 1, shell=False)
+    assert "-no-reboot" in lab.machine.command(usual, "tcg")
+    assert "-no-reboot" not in lab.machine.command(usual._replace(reboots=True), "tcg")
+
+
+def test_a_reboot_comes_after_a_test_that_passed_and_the_rest_after_it(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "import pathlib, lab_notes\n"
+        "lab_notes.PORT, lab_notes.DONE, lab_notes.REBOOT = map(pathlib.Path, ('port', 'done', 'reboot'))\n"
+        "def pytest_configure(config): config.addinivalue_line('markers', 'reboots(how)')\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "pytestmark = pytest.mark.reboots\n"
+        "def test_before(): pass\n"
+        "@pytest.mark.reboots('cut')\ndef test_cut(): pass\n"
+        "@pytest.mark.reboots('shutdown')\ndef test_bad(): assert False\n"
+        "def test_last(): pass\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "port").touch()
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "lab_notes", "-p", "no:cacheprovider", "test_it.py"]
+    environment = {**os.environ, "PYTHONPATH": str(root / "scripts" / "lab.d")}
+
+    def boot() -> str | None:
+        (tmp_path / "reboot").unlink(missing_ok=True)
+        subprocess.run(command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+        return (tmp_path / "reboot").read_text(encoding="utf-8") if (tmp_path / "reboot").exists() else None
+
+    assert boot() == "cut"
+    assert (tmp_path / "done").read_text(encoding="utf-8").splitlines() == ["test_it.py::test_before", "test_it.py::test_cut"]
+    # One that failed leaves the host as it is.
+    assert boot() is None
+    lines = (tmp_path / "port").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not line.startswith(("begun", "|"))] == [
+        "passed test_it.py::test_before", "passed test_it.py::test_cut", "failed test_it.py::test_bad",
+    ]  # fmt: skip
+
+
+def test_tests_that_reboot_the_host_are_run_in_their_order_and_not_after_a_failure(lab: SimpleNamespace, root: Path) -> None:
+    options, arguments = lab.run.parse(["--reboots", "--cpus", "2"])
+    meant = lab.run.choose(options, arguments)
+    assert meant[:3] == ("-x", "-m", "reboots")
+    assert "tests/guests/test_host_reboots.py" in meant
+    assert not {"-n", "tests/state/test_bad_disks.py"} & set(meant)
+
+
+def test_a_host_that_earlier_tests_set_up_is_not_set_up_again(go: Callable[..., Any], lab: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(lab.machine.Fallen, match="without saying how it went"):
+        go('echo boot >>"$run/../boots"; : >"$run/console.log"; echo "passed t1" >>"$run/notes"; echo up', "--reboots")
+    assert (tmp_path / "boots").read_text(encoding="utf-8") == "boot\n"
 
 
 def test_results_that_lead_outside_are_not_unpacked(lab: SimpleNamespace, tmp_path: Path) -> None:
