@@ -159,11 +159,16 @@ def _how(call: Call, options: "Options", lock_timeout: str, stream: Listener | N
         make_watch(call, stream),
         parse_seconds(lock_timeout, "--lock-timeout"),
         lambda text: call.note(f"note: {text}"),
-        Caller(_user(), call.command),
+        make_caller(call),
         signals.SignalInterrupts(),
         environment=call.environment,
         carrier=daemon_link.find(call.folder, call.environment),
     )
+
+
+def make_caller(call: Call, flag: str = "") -> Caller:
+    """Name who runs this command; a flag that makes it another one is named with it."""
+    return Caller(_user(), f"{call.command} {flag}".rstrip())
 
 
 def _user() -> str:

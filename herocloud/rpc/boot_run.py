@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from herocloud.model.applies import Begun
+from herocloud.model.applies import Begun, Caller
 from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
@@ -14,13 +14,14 @@ from herocloud.rpc import work
 from herocloud.state import holders
 
 Told = Callable[[str], None]
+DAEMON = Caller("daemon", "boot")
 
 
-def bring_back(folder: Path, note: Told, *, even_without_reboot: bool = False) -> list[str]:
+def bring_back(folder: Path, note: Told, caller: Caller = DAEMON) -> list[str]:
     """Bring back every stack that this boot asks for; returns those where it failed. One that fails does not keep the next from it."""
     boot_id = holders.read_boot_id()
     due = host_boot.find_due(folder, boot_id)
-    if not due.booted and not even_without_reboot:
+    if not due.booted:
         note("The host has not booted since VMs were last brought back.")
         return []
     failed: list[str] = []
@@ -30,7 +31,7 @@ def bring_back(folder: Path, note: Told, *, even_without_reboot: bool = False) -
             planned = plan()
             if not stack_plans.changes_something(planned.plan):
                 continue
-            applied = apply.run_made(folder, planned, plan, work.how_for_watch(_watch), work.Decided(lambda _planned: None))
+            applied = apply.run_made(folder, planned, plan, work.how_for_watch(_watch, caller), work.Decided(lambda _planned: None))
             if applied.result is not None and (applied.result.failed or applied.result.interrupted):
                 failed.append(stack)
         except HerocloudError as error:

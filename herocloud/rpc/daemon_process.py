@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from herocloud.model.applies import Caller
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
 from herocloud.rpc import tcp
@@ -203,11 +204,11 @@ def install(folder: Path, target: Path | None) -> list[Path]:
     return units.write(folder, units.FOLDER if target is None else target)
 
 
-def bring_back(folder: Path, note: Callable[[str], None]) -> list[str]:
+def bring_back(folder: Path, note: Callable[[str], None], caller: Caller) -> list[str]:
     """Start the VMs that should run after a reboot of the host, without a daemon; returns the stacks where that failed."""
     from herocloud.rpc import boot_run
 
-    return boot_run.bring_back(folder, note)
+    return boot_run.bring_back(folder, note, caller)
 
 
 def read_listener(listen: str | None, token_file: Path | None, certificate: Path | None, key: Path | None) -> Tcp | None:

@@ -25,8 +25,6 @@ LOCK_SECONDS = 600.0
 """A job waits as long as another apply may reasonably take; its caller can cancel it at any time."""
 EDIT_LOCK_SECONDS = 5.0
 
-_USER = "daemon"
-
 
 class Decided:
     """An approver that goes by what a request said and never asks; `decide` raises for what the request does not cover."""
@@ -63,9 +61,9 @@ def how_for_edit(desk: Desk, method: str) -> How:
     return How(Options(), watch, EDIT_LOCK_SECONDS, caller=Caller(desk.caller.name, f"rpc {method}"), interrupts=Interrupts())
 
 
-def how_for_watch(watch: Watch) -> How:
-    """Return how the daemon runs a plan of its own."""
-    return How(Options(), watch, LOCK_SECONDS, caller=Caller(_USER, "boot"), interrupts=Interrupts())
+def how_for_watch(watch: Watch, caller: Caller) -> How:
+    """Return how a plan runs that no request asked for."""
+    return How(Options(), watch, LOCK_SECONDS, caller=caller, interrupts=Interrupts())
 
 
 TAKING_BACK = Options(on_failure="rollback")

@@ -1,6 +1,8 @@
 """The command of the unit that starts VMs at boot, on a host that boots: what it brings back, and what it leaves alone."""
 
 import json
+import os
+import pwd
 from typing import Any
 
 import pytest
@@ -44,6 +46,16 @@ def test_the_first_boot_after_the_units_were_written_brings_vms_back(shop: Any, 
     reboot(shop, monkeypatch, "the next boot")
     shop.done("daemon", "run", "--boot-only")
     assert powers(shop) == {"vm.web": "running", "vm.idle": "stopped"}
+
+
+def test_the_state_log_says_who_brought_them_back(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.done("daemon", "install", "--units", "units")
+    reboot(shop, monkeypatch, "the next boot")
+    shop.done("daemon", "run", "--boot-only")
+    newest = json.loads(shop.done("--json", "state", "log").out)["history"][0]
+    assert [newest[name] for name in ("stack", "operation", "outcome", "changed")] == ["shop", "boot", "done", 1]
+    # No daemon has run here.
+    assert (newest["user"], newest["command"]) == (pwd.getpwuid(os.getuid()).pw_name, "daemon run --boot-only")
 
 
 def test_a_boot_brings_vms_back_once(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,9 @@ def _given(listen: str | None, token_file: Path | None, certificate: Path | None
 
 def _boot(call: Call) -> int:
     """Bring VMs back without a daemon."""
-    failed = daemon_process.bring_back(call.folder, call.note)
+    from herocloud.cli import requests
+
+    failed = daemon_process.bring_back(call.folder, call.note, requests.make_caller(call, "--boot-only"))
     return exit_codes.ERROR if failed else exit_codes.DONE
 
 
