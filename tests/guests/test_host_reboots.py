@@ -150,6 +150,8 @@ def test_vms_run_and_one_is_stopped(host: Host, tiny_image: Any) -> None:
 @pytest.mark.reboots("shutdown")
 def test_each_of_them_is_a_unit_with_limits_and_without_rights(host: Host) -> None:
     users = set()
+    # Packages do this whenever they bring a unit: systemd reads again what it knows of those that run.
+    host.done("systemctl", "daemon-reload")
     for address in BOOTED:
         process = host.process(address)
         assert process is not None
@@ -165,6 +167,7 @@ def test_each_of_them_is_a_unit_with_limits_and_without_rights(host: Host) -> No
 
         path = (proc / "cgroup").read_text().strip().removeprefix("0::/")
         assert path.startswith("herocloud.slice/herocloud-")
+        assert host.done("systemctl", "show", "--value", "--property=LoadState", path.rpartition("/")[2]) == "loaded\n"
         group = Path("/sys/fs/cgroup") / path
         assert {"memory", "pids", "cpu", "io"} <= set((group / "cgroup.controllers").read_text().split())
         limits = {name: (group / name).read_text().strip() for name in ("memory.max", "pids.max", "cpu.weight")}

@@ -314,6 +314,8 @@ def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | 
 
 def _as_unit(what: Launch, become: Sequence[str], log: Path, unit: str) -> list[str]:
     words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={unit}"]
+    # Else the script below would be it, as it is: a `daemon-reload` reads its lines as lines of the unit, and loses the limits behind them.
+    words += [f"--description=herocloud: {unit}"]
     words += ["--slice=herocloud.slice", "--service-type=exec", "--property=OOMPolicy=continue"]
     words += ["--working-directory=/", f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
     if what.cage is not None:

@@ -99,6 +99,9 @@ def test_where_systemd_runs_it_becomes_a_unit_of_its_own(stand, monkeypatch) -> 
     assert words[:2] == ["/bin/sh", "-c"]
     # systemd would put variables of its own in the place of these.
     assert not any("${" in word or "$$" in word or word.startswith("$") for word in words)
+    # It is kept in a file that systemd reads again at every `daemon-reload`, and a description of several lines is several lines of that.
+    assert "--description=herocloud: herocloud-test" in seen
+    assert not any("\n" in word for word in seen[: seen.index("--")])
 
 
 @pytest.mark.parametrize(("words", "kind"), [("Unit herocloud-test.service already exists.", Temporary), ("no bus", Permanent)])

@@ -58,6 +58,20 @@ def test_it_comes_back_by_itself_inside_its_unit(unit, eventually) -> None:
     launch.dismiss(unit.record)
 
 
+def test_a_reload_of_systemd_leaves_it_as_it_is(unit) -> None:
+    unit.start("sleep", "60")
+    before = _show("Slice", "OOMPolicy", "StandardOutput")
+    assert "Slice=herocloud.slice" in before
+    subprocess.run(["systemctl", "daemon-reload"], check=True, capture_output=True)
+    assert _show("LoadState") == ["LoadState=loaded"]
+    assert _show("Slice", "OOMPolicy", "StandardOutput") == before
+
+
+def _show(*names: str) -> list[str]:
+    words = ["systemctl", "show", f"--property={','.join(names)}", "herocloud-test.service"]
+    return sorted(subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines())
+
+
 def test_a_host_that_shuts_down_ends_both(unit, eventually) -> None:
     known = unit.start("sleep", "60", restart="always")
     launch.keep(unit.record, kept=True)
