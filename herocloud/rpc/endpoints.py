@@ -18,15 +18,13 @@ from herocloud.rpc import framing
 from herocloud.rpc.error_codes import INVALID_REQUEST, PARSE_ERROR
 from herocloud.rpc.event_log import EventLog, Subscription
 from herocloud.rpc.peer_identity import Caller
+from herocloud.rpc.wrong_tokens import WrongTokens
 
 BODY_SECONDS = 30.0
 """For how long a body may take to arrive."""
 _MOST_DRAINED = 8 * framing.MOST_BYTES
 HEARTBEAT_SECONDS = 15.0
 SECRET_HEADER = "x-hero-secret"  # noqa: S105  (the name of a header)
-FAILURES = 10
-FAILURE_SECONDS = 60.0
-"""So many wrong tokens in such a time, and the listener refuses everybody until it has passed."""
 
 
 class Health(NamedTuple):
@@ -180,7 +178,8 @@ class _Events:
     async def _frames(self, first: int, digest: str | None) -> AsyncIterator[bytes]:
         subscription = Subscription(self._handlers.events, first)
         try:
-            yield b": herocloud events\nretry: 1000\n\n"
+            # With a number at once, so that a reader who has seen no event yet goes on here after a broken connection.
+            yield b": herocloud events\nretry: 1000\nid: %d\n\n" % max(0, first - 1)
             silent_since = time.monotonic()
             while not self._handlers.ending():
                 # Short waits, so that an ending daemon does not hang on its streams.
@@ -215,7 +214,7 @@ class _Guard:
     def __init__(self, app: Callable[..., Awaitable[None]], access: Access) -> None:
         self._app = app
         self._access = access
-        self._failures: list[float] = []
+        self._wrong_tokens = WrongTokens()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -228,10 +227,6 @@ class _Guard:
             await refusal(scope, receive, send)
 
     def _refuse(self, request: Request) -> Response | None:
-        now = time.monotonic()
-        self._failures = [at for at in self._failures if now - at < FAILURE_SECONDS]
-        if len(self._failures) >= FAILURES:
-            return JSONResponse(_finding("Too many wrong tokens; try again in a minute."), 429, headers={"retry-after": "60"})
         if request.headers.get("host", "") not in self._access.hosts:
             return JSONResponse(_finding("`Host` does not name this daemon."), 421)
         origin = request.headers.get("origin")
@@ -240,7 +235,8 @@ class _Guard:
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._access.token.encode()):
             return None
-        self._failures.append(now)
+        if self._wrong_tokens.is_too_many(request.client.host if request.client else ""):
+            return JSONResponse(_finding("Too many wrong tokens; try again in a minute."), 429, headers={"retry-after": "60"})
         return JSONResponse(_finding("The token is missing or wrong."), 401, headers={"www-authenticate": "Bearer"})
 
 

@@ -1,5 +1,7 @@
 """The listener over TCP: a token that is kept, compared and asked for, TLS, and nobody else's pages."""
 
+import asyncio
+import contextlib
 import datetime as dt
 import http.client
 import ipaddress
@@ -12,7 +14,8 @@ from typing import Any
 import pytest
 
 from herocloud.model.errors import Refused
-from herocloud.rpc import daemon_process, endpoints, tcp
+from herocloud.rpc import daemon_process, tcp, wrong_tokens
+from herocloud.rpc.client import AsyncClient, Client, NoDaemon, NotLetIn
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -111,6 +114,40 @@ def test_protocols_before_tls_1_2_are_not_spoken(encrypted: Any) -> None:
         post_encrypted(encrypted, f"Bearer {TOKEN}")
 
 
+def test_the_client_calls_and_streams_over_tcp_with_token_and_tls(encrypted: Any) -> None:
+    where = f"https://127.0.0.1:{encrypted.port}"
+    with Client(where, token=TOKEN, tls=encrypted.trust) as client:
+        job = client.wait(client.deploy_vm("web", "s1", "tiny"))
+        assert next(client.stream_events(1))["job_id"] == job["job_id"]
+
+    async def walk() -> str:
+        async with AsyncClient(where, token=TOKEN, tls=encrypted.trust) as client:
+            async with contextlib.aclosing(client.stream_events(1)) as events:
+                async for event in events:
+                    assert event["seq"] == 1
+                    break
+            return (await client.get_vm(job["sid"] or ""))["name"]
+
+    assert asyncio.run(walk()) == "web"
+    with Client(where, token=TOKEN) as client, pytest.raises(NoDaemon, match="certificate"):
+        client.node_status()
+
+
+def test_the_client_without_the_token_is_told_so(served: Any) -> None:
+    where = f"http://127.0.0.1:{served.port}"
+    with Client(where, token="wrong") as client:
+        with pytest.raises(NotLetIn, match="token"):
+            client.node_status()
+        with pytest.raises(NotLetIn, match="token"):
+            next(client.stream_events())
+    with Client(where, token=TOKEN) as client:
+        assert client.node_status()["slices_in_use"] == 0
+    with pytest.raises(ValueError, match="token"):
+        Client(where)
+    with pytest.raises(ValueError, match="not an address"):
+        Client("https://", token=TOKEN)
+
+
 def ask(daemon: Any, **headers: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
     try:
@@ -136,10 +173,25 @@ def test_pages_of_another_origin_and_other_names_are_refused(served: Any) -> Non
     assert ask(served, origin=f"http://127.0.0.1:{served.port}", **good) == 200
 
 
-def test_after_many_wrong_tokens_nobody_is_served_for_a_while(served: Any) -> None:
-    assert [ask(served, authorization="Bearer no") for _ in range(endpoints.FAILURES)] == [401] * endpoints.FAILURES
-    assert ask(served, authorization=f"Bearer {TOKEN}") == 429
+def test_who_guesses_tokens_has_to_wait_and_the_owner_of_the_token_does_not(served: Any) -> None:
+    assert [ask(served, authorization="Bearer no") for _ in range(wrong_tokens.MOST)] == [401] * wrong_tokens.MOST
+    assert ask(served, authorization="Bearer no") == 429
+    assert ask(served, authorization=f"Bearer {TOKEN}") == 200
+    assert ask(served, authorization="Bearer no") == 429
     assert served.call("rpc.health")["ready"]
+
+
+def test_wrong_tokens_count_per_peer_and_for_a_minute() -> None:
+    now = [0.0]
+    table = wrong_tokens.WrongTokens(lambda: now[0])
+    assert not any(table.is_too_many("192.0.2.1") for _ in range(wrong_tokens.MOST))
+    assert table.is_too_many("192.0.2.1")
+    assert not table.is_too_many("192.0.2.2")
+    now[0] = wrong_tokens.SECONDS
+    assert not table.is_too_many("192.0.2.1")
+    for number in range(5000):
+        table.is_too_many(f"peer {number}")
+    assert len(table._peers) <= 1024
 
 
 @pytest.mark.parametrize(

@@ -7,38 +7,69 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from herocloud.rpc.client import wire
+from herocloud.rpc.client import addresses, wire
+from herocloud.rpc.client.addresses import Address
 from herocloud.rpc.client.call_errors import ConnectionLost, NoDaemon
 from herocloud.rpc.client.schema_types import EventInfo, JobInfo
 from herocloud.rpc.client.sync_methods import SyncMethods
 
+if TYPE_CHECKING:
+    import ssl
+
 
 class _Connection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
+    """HTTP over a unix socket, or over TCP with a token."""
 
-    def __init__(self, path: Path, timeout: float | None) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
+    def __init__(self, address: Address, timeout: float | None) -> None:
+        super().__init__(address.host, address.port, timeout=timeout)
+        self._address = address
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
         try:
-            self.sock.connect(str(self._path))
+            self.sock = self._open()
         except OSError as error:
-            self.sock.close()
-            self.sock = None
-            raise NoDaemon(f"nobody answers at `{self._path}`: {error.strerror or error}") from error
+            raise NoDaemon(f"nobody answers at `{self._address.text}`: {error.strerror or error}") from error
+
+    def _open(self) -> socket.socket:
+        found = self._address
+        if found.path is None:
+            opened = socket.create_connection((found.host, found.port), self.timeout)
+        else:
+            opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            if found.path is not None:
+                opened.settimeout(self.timeout)
+                opened.connect(str(found.path))
+            return opened if found.tls is None else found.tls.wrap_socket(opened, server_hostname=found.host)
+        except BaseException:
+            opened.close()
+            raise
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the daemon has closed it since it was used."""
+        return self.sock is not None and wire.is_closed(self.sock.fileno())
 
 
 class Client(SyncMethods):
     """A daemon, from the outside. Threads may share one; each has its own connection."""
 
-    def __init__(self, path: Path | str | None = None, *, timeout: float | None = 330.0) -> None:
-        """Remember where the daemon listens; `timeout` is for one answer and longer than any the daemon waits."""
-        self.path = wire.default_socket() if path is None else Path(path)
+    def __init__(
+        self,
+        path: Path | str | None = None,
+        *,
+        timeout: float | None = 330.0,
+        token: str | None = None,
+        tls: "ssl.SSLContext | None" = None,
+    ) -> None:
+        """Remember where the daemon listens; `timeout` is for one answer and longer than any the daemon waits.
+
+        Over TCP `path` is a URL like `https://192.0.2.7:8443`, with the `token`, and with `tls` where its certificate is not a usual one.
+        """
+        self.address = addresses.read(wire.default_socket() if path is None else path, token, tls)
+        self.path = self.address.path
         self._timeout = timeout
         self._local = threading.local()
 
@@ -61,31 +92,35 @@ class Client(SyncMethods):
         """Call any method by its name."""
         params, again = wire.with_key(params)
         body = wire.write_request(method, params)
-        for attempt in range(wire.RETRIES):
+        lost: ConnectionLost | None = None
+        for pause in wire.PAUSES:
             try:
                 return wire.read_answer(self._post(body))
-            except ConnectionLost:
-                if not again or attempt + 1 == wire.RETRIES:
+            except NoDaemon:
+                if lost is None:
                     raise
-                time.sleep(0.2 * (attempt + 1))
-        raise AssertionError
+            except ConnectionLost as error:
+                if not again:
+                    raise
+                lost = error
+            time.sleep(pause)
+        assert lost is not None  # noqa: S101  (else there was an answer)
+        raise lost
 
     def _post(self, body: bytes) -> bytes:
         connection: _Connection | None = getattr(self._local, "connection", None)
-        fresh = connection is None
+        if connection is not None and connection.is_closed:
+            connection.close()
         if connection is None:
-            connection = self._local.connection = _Connection(self.path, self._timeout)
+            connection = self._local.connection = _Connection(self.address, self._timeout)
         try:
-            connection.request("POST", "/rpc", body, {"content-type": "application/json"})
+            connection.request("POST", "/rpc", body, {**self.address.headers, "content-type": "application/json"})
             return connection.getresponse().read()
         except NoDaemon:
             self.close()
             raise
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            if not fresh and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError | ConnectionResetError):
-                # A connection that was kept and closed meanwhile: the daemon closes idle ones before it reads anything.
-                return self._post(body)
             raise ConnectionLost(f"the answer did not come: {error}") from error
 
     def wait(self, job: JobInfo | str, *, secret: str = "", timeout: float | None = None) -> JobInfo:
@@ -109,12 +144,10 @@ class Client(SyncMethods):
 
     def stream_events(self, first: int | None = None, *, secret: str = "", reconnect: bool = True) -> Iterator[EventInfo]:
         """Yield events as they happen, from a number on or from now on; a lost connection is made again and nothing is missed."""
-        following = first
+        frames = wire.FrameReader(None if first is None else first - 1)
         while True:
             try:
-                for event in self._stream_once(following, secret):
-                    following = event["seq"] + 1
-                    yield event
+                yield from self._stream_once(frames, secret)
             except (NoDaemon, ConnectionLost):
                 if not reconnect:
                     raise
@@ -124,15 +157,15 @@ class Client(SyncMethods):
                     return
                 time.sleep(0.1)
 
-    def _stream_once(self, first: int | None, secret: str) -> Iterator[EventInfo]:
-        connection = _Connection(self.path, 60.0)
-        reader = wire.FrameReader()
+    def _stream_once(self, frames: wire.FrameReader, secret: str) -> Iterator[EventInfo]:
+        connection = _Connection(self.address, 60.0)
         try:
-            where = "/events" if first is None else f"/events?from={first}"
-            connection.request("GET", where, headers={"x-hero-secret": secret} if secret else {})
+            connection.request("GET", frames.begin(), headers={**self.address.headers, **wire.secret_header(secret)})
             response = connection.getresponse()
+            if response.status != http.HTTPStatus.OK:
+                wire.read_answer(response.read())
             while piece := response.read1(65536):
-                yield from reader.feed(piece)
+                yield from frames.feed(piece)
         except NoDaemon:
             raise
         except (OSError, http.client.HTTPException) as error:

@@ -15,6 +15,10 @@ class ConnectionLost(ClientError):
     """The connection broke before the answer came; whether the call was received is unknown."""
 
 
+class NotLetIn(ClientError):
+    """The listener over TCP refuses this caller: its token, mostly."""
+
+
 class CallError(ClientError):
     """The daemon answered with an error; `error_types` has one class for each code."""
 

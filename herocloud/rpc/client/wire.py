@@ -4,16 +4,17 @@ import itertools
 import json
 import os
 import secrets
+import select
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from herocloud.rpc.client import error_types
-from herocloud.rpc.client.call_errors import CallError, JobCancelled, JobFailed
+from herocloud.rpc.client.call_errors import CallError, JobCancelled, JobFailed, NotLetIn
 
 SYSTEM_SOCKET = Path("/run/herocloud/rpc.sock")
-RETRIES = 3
-"""How often a call is sent again after its connection broke, where the daemon knows it again."""
+PAUSES = (0.2, 0.4, 0.8, 1.6, 0.0)
+"""In seconds: so often a call is sent after its connection broke, where the daemon knows it again, with these pauses behind each try."""
 WAIT_SECONDS = 30.0
 """How long one `wait_job` waits; the client asks again."""
 
@@ -40,11 +41,23 @@ def write_request(method: str, params: Mapping[str, Any]) -> bytes:
 def read_answer(body: bytes) -> Any:
     """Return the result of a call, or raise its error."""
     answer = json.loads(body)
+    if "jsonrpc" not in answer:
+        raise NotLetIn("; ".join(found["detail"] for found in answer["diagnostics"]))
     if "error" in answer:
         error = answer["error"]
         kind = error_types.BY_CODE.get(error["code"], CallError)
         raise kind(error["code"], error["message"], error.get("data"))
     return answer["result"]
+
+
+def is_closed(descriptor: int) -> bool:
+    """Return whether a connection that nobody waits at was closed by the daemon: then nothing is sent over it any more.
+
+    What was sent must not be sent again, as nobody knows whether it was read; a daemon closes only connections that are idle.
+    """
+    asked = select.poll()
+    asked.register(descriptor, select.POLLIN)
+    return bool(asked.poll(0))
 
 
 def with_key(params: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
@@ -68,19 +81,33 @@ def has_ended(job: Any) -> bool:
     return job["ended_at"] is not None
 
 
+def secret_header(secret: str) -> dict[str, str]:
+    """Return how a stream is told whose events it shows."""
+    return {"x-hero-secret": secret} if secret else {}
+
+
 class FrameReader:
     """Takes server-sent events out of pieces of text."""
 
-    def __init__(self) -> None:
-        """Start between two events."""
+    def __init__(self, last: int | None = None) -> None:
+        """Start between two events, behind the one with a number, or with the next event of all."""
         self._rest = b""
+        self.last = last
+        """The number of the newest event that a stream has told of, which need not be one that is shown."""
+
+    def begin(self) -> str:
+        """Start a stream; returns the path that goes on behind the last event."""
+        self._rest = b""
+        return "/events" if self.last is None else f"/events?from={self.last + 1}"
 
     def feed(self, piece: bytes) -> list[Any]:
         """Return the events that this piece completes."""
         *frames, self._rest = (self._rest + piece).split(b"\n\n")
         found = []
         for frame in frames:
-            data = b"\n".join(line[6:] for line in frame.split(b"\n") if line.startswith(b"data: "))
+            lines = frame.split(b"\n")
+            self.last = next((int(line[4:]) for line in lines if line.startswith(b"id: ")), self.last)
+            data = b"\n".join(line[6:] for line in lines if line.startswith(b"data: "))
             if data:
                 found.append(json.loads(data))
         return found
