@@ -10,6 +10,7 @@ from herocloud.model.errors import HerocloudError, Refused
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
 from herocloud.operations import apply, host_boot, stack_plans
+from herocloud.operations.apply import Applied
 from herocloud.rpc import work
 from herocloud.state import holders
 
@@ -32,17 +33,31 @@ def bring_back(folder: Path, note: Told, caller: Caller = DAEMON) -> list[str]:
             if not stack_plans.changes_something(planned.plan):
                 continue
             applied = apply.run_made(folder, planned, plan, work.how_for_watch(_watch, caller), work.Decided(lambda _planned: None))
-            if applied.result is not None and (applied.result.failed or applied.result.interrupted):
-                failed.append(stack)
         except HerocloudError as error:
             failed.append(stack)
             reason = "; ".join(diagnostic.detail for diagnostic in error.diagnostics) if isinstance(error, Refused) else str(error)
             note(f"stack {stack}: {reason}")
         else:
-            note(f"stack {stack}: brought back {', '.join(change.address for change in planned.plan.changing)}")
+            if applied.result is not None and (applied.result.failed or applied.result.interrupted):
+                failed.append(stack)
+            note(f"stack {stack}: {_tell(applied)}")
     if not failed:
         host_boot.settle(folder, boot_id)
     return failed
+
+
+def _tell(applied: Applied) -> str:
+    """Say in a line what came of a stack."""
+    result, plan = applied.result, applied.plan
+    if result is None or plan is None:
+        return "somebody else has brought it back meanwhile"
+    if result.failed or result.interrupted:
+        reasons = "; ".join(f"{one.address}: {one.error}" for one in result.outcomes if one.error)
+        return f"not all of it was brought back: {reasons or 'interrupted'}"
+    off = [change.address for change in plan.changing if change.kind == "vm" and change.after and change.after.get("state") != "running"]
+    back = ", ".join(change.address for change in plan.changing if change.address not in off)
+    stayed = f"; {', '.join(off)} stayed off" if off else ""
+    return f"brought back {back or 'nothing'}{stayed}"
 
 
 @contextlib.contextmanager
