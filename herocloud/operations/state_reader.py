@@ -5,12 +5,13 @@ connection stays open, and SQLite says in microseconds whether any other connect
 """
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record, Recorded
-from herocloud.state import state_files
+from herocloud.state import data_makers, records, state_files
 from herocloud.state.store import Store
 
 
@@ -26,6 +27,8 @@ class StateReader:
         self._file: tuple[int, int] | None = None
         self._version = -1
         self._copied = False
+        self._kept = records.Kept()
+        self._read_makers = data_makers.Read()
         self._recorded = Recorded()
 
     def recorded(self) -> Recorded:
@@ -40,10 +43,15 @@ class StateReader:
                 return 0, Recorded()
             version = store.data_version
             if version != self._version:
-                self._recorded = store.recorded(checked=True)
+                self._recorded = store.recorded_again(self._kept)._replace(data_makers=self._find_makers)
                 # Asked before the records: what is written in between is read once more, and never missed.
                 self._version = version
             return version, self._recorded
+
+    def _find_makers(self, stack: StackName) -> Mapping[Address, str]:
+        with self._turn:
+            store = self._open()
+            return {} if store is None else store.data_makers(stack, self._read_makers)
 
     def version(self) -> int:
         """Return a number that grows whenever anything is written, without reading anything; of another reader it is another one."""
@@ -76,6 +84,7 @@ class StateReader:
             # Asked of what was opened: while a writer comes or goes, the files beside it tell this moment and not that one.
             self._copied = self._store is not None and self._store.is_copy
             self._file, self._version = file, -1
+            self._read_makers = data_makers.Read()
         return self._store
 
     def close(self) -> None:

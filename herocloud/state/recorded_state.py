@@ -8,14 +8,17 @@ from herocloud.model.worlds import Recorded
 from herocloud.state import data_makers, high_water, journal, records
 
 
-def read(connection: sqlite3.Connection, folder: Path, *, checked: bool) -> Recorded:
-    """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
+def read(connection: sqlite3.Connection, folder: Path, *, checked: bool, kept: records.Kept | None = None) -> Recorded:
+    """Return everything that plans compare with; `checked` sets aside what has not the shape of a record.
+
+    `kept` is what the last question of the same reader has read, all of it `checked`.
+    """
     # Before the first question, which fixes the moment that the answers are of.
     mark = high_water.look(folder)
     lineage, serial, slices = connection.execute("SELECT lineage, serial, slices FROM world").fetchone()
     unfinished = journal.pending(connection, folder)
     damaged: records.Damaged = {}
-    present = records.load(connection, damaged=damaged if checked else None)
+    present = records.load(connection, damaged=damaged if checked else None, kept=kept)
     return Recorded(
         lineage=lineage,
         serial=serial,

@@ -92,25 +92,86 @@ Damaged = dict[StackName, dict[Address, str]]
 """Rows that hold no record, and what is wrong with each."""
 
 
+class Kept:
+    """What a reader that stays has read: a row whose text is the same is the same record, and not read again.
+
+    Who makes something of a record knows by that, too, that it is still the one that it was made of.
+    """
+
+    def __init__(self) -> None:
+        """Start without anything read."""
+        self._read: dict[Owner, tuple[str, Record | str]] = {}
+        self._now: dict[Owner, tuple[str, Record | str]] = {}
+
+    def find(self, owner: Owner, body: str) -> Record | str | None:
+        """Return what this text at this address is known to be: a record, or what is wrong with it."""
+        known = self._read.get(owner)
+        if known is None or known[0] != body:
+            return None
+        self._now[owner] = known
+        return known[1]
+
+    def keep(self, owner: Owner, body: str, found: Record | str) -> None:
+        """Remember what a text is."""
+        self._now[owner] = (body, found)
+
+    def turn(self) -> None:
+        """Forget what is not there any more: all rows were read."""
+        self._read, self._now = self._now, {}
+
+
 def load(
-    connection: sqlite3.Connection, where: str = "until IS NULL", values: tuple[int, ...] = (), damaged: Damaged | None = None
+    connection: sqlite3.Connection,
+    where: str = "until IS NULL",
+    values: tuple[int, ...] = (),
+    damaged: Damaged | None = None,
+    kept: Kept | None = None,
 ) -> Records:
     """Return every record that the condition selects, by stack and address in the order of their texts.
 
-    What is not a record is left out, and noted in `damaged`; who asks for the notes gets the specs looked into as well.
+    What is not a record is left out, and noted in `damaged`; who asks for the notes gets the specs looked into as well. `kept` is what
+    the last question like this one has read.
     """
     records: Records = {}
     inside, damaged = damaged is not None, {} if damaged is None else damaged
     rows = connection.execute(f"SELECT stack, address, body FROM records WHERE {where} ORDER BY stack, address", values)  # noqa: S608  (conditions are ours)
     with _without_collector():
         while some := rows.fetchmany(_TOGETHER):
-            for (stack, address, _), fields in zip(some, _parse_all([body for _, _, body in some]), strict=True):
-                wrong = record_shapes.judge(fields, stack, address, inside=inside)
-                if wrong is None:
-                    records.setdefault(stack, {})[address] = _record(fields)
+            for (stack, address, _), found in zip(some, _judge_all(some, kept, inside=inside), strict=True):
+                if isinstance(found, str):
+                    damaged.setdefault(stack, {})[address] = found
                 else:
-                    damaged.setdefault(stack, {})[address] = wrong
+                    records.setdefault(stack, {})[address] = found
+    if kept is not None:
+        kept.turn()
     return records
+
+
+Row = tuple[StackName, Address, str]
+
+
+def _judge_all(rows: list[Row], kept: Kept | None, *, inside: bool) -> list[Record | str]:
+    """Return the record of each row, or what is wrong with it."""
+    if kept is None:
+        return _read_rows(rows, inside=inside)
+    known = [kept.find((stack, address), body) for stack, address, body in rows]
+    unknown = [row for row, found in zip(rows, known, strict=True) if found is None]
+    fresh = iter(_read_rows(unknown, inside=inside))
+    result = [next(fresh) if found is None else found for found in known]
+    for (stack, address, body), found, before in zip(rows, result, known, strict=True):
+        if before is None:
+            kept.keep((stack, address), body, found)
+    return result
+
+
+def _read_rows(rows: list[Row], *, inside: bool) -> list[Record | str]:
+    if not rows:
+        return []
+    result: list[Record | str] = []
+    for (stack, address, _), fields in zip(rows, _parse_all([body for _, _, body in rows]), strict=True):
+        wrong = record_shapes.judge(fields, stack, address, inside=inside)
+        result.append(_record(fields) if wrong is None else wrong)
+    return result
 
 
 def _parse_all(bodies: list[str]) -> list[jsons.Json]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from herocloud.model.applies import Pending
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName
 from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, failures, history, journal, recorded_state, records, state_files
+from herocloud.state import connections, data_makers, failures, history, journal, recorded_state, records, state_files
 from herocloud.state.history import Applied, AppliedPlan, Difference, Generation, Unfinished, Version
 
 if TYPE_CHECKING:
@@ -56,6 +56,14 @@ class Reader:
     def recorded(self, *, checked: bool = False) -> Recorded:
         """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
         return self._read(lambda c: recorded_state.read(c, self.folder, checked=checked))
+
+    def recorded_again(self, kept: records.Kept) -> Recorded:
+        """Return the same, `checked`, to a reader that stays: what has not changed since it asked last is not read again."""
+        return self._read(lambda c: recorded_state.read(c, self.folder, checked=True, kept=kept))
+
+    def data_makers(self, stack: StackName, read: data_makers.Read) -> Mapping[Address, str]:
+        """Return the name of the last apply that made data at each address of a stack, to a reader that stays."""
+        return self._read(lambda c: read.find(c, stack))
 
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
