@@ -17,12 +17,13 @@ from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import makers
 from herocloud.model.guest_access import GuestAccess, Said, Signs
-from herocloud.model.hosts import Host, ImageNeed, OverlayDaemon, OverlayKey
+from herocloud.model.hosts import ImageNeed, OverlayDaemon, OverlayKey
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.makers import Maker
 from herocloud.model.steps import Step
 from herocloud.model.words import Impact
 from herocloud.model.worlds import Observed
+from herocloud.providers.contexts import ProviderContext
 from herocloud.providers.devices import (
     SEED_AND_LOGS,
     Attachment,
@@ -50,22 +51,6 @@ Role = Literal["hypervisor", "images", "network", "overlay"]
 """What a provider can be for a stack. `model.steps.KINDS` names the role that performs each kind of step."""
 
 ROLES: tuple[Role, ...] = ("hypervisor", "images", "network", "overlay")
-
-
-class ProviderContext(NamedTuple):
-    """What a provider needs to know to work on this host."""
-
-    folder: Path
-    """The data folder. A provider keeps what it has to keep in a folder of its own below it, and opens no other provider's."""
-    host: Host | None = None
-    settings: Mapping[str, Mapping[str, Json]] = {}
-    """The sections of the host file that belong to providers, by the name of the provider (see `Declaration.settings`)."""
-    environment: Mapping[str, str] = {}
-    """The caller's variables, for what a stack names with `env:`; those of this process may belong to somebody else."""
-
-    def settings_of(self, name: str) -> Mapping[str, Json]:
-        """Return a provider's own section of the host file."""
-        return self.settings.get(name, {})
 
 
 class Found(Enum):

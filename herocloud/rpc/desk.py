@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits.kept_open import KeptOpen
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Record, Recorded, Thing
@@ -56,6 +57,7 @@ class Sight:
         self._turn = threading.Lock()
         self._looking = threading.Lock()
         self._looks = ThreadPoolExecutor(1, thread_name_prefix="look")
+        self._lasting = KeptOpen()
         self._hosting: tuple[float, tuple[object, ...], Hosting] | None = None
         self._things: Mapping[tuple[str, Address], Thing] = {}
         self._records: Mapping[tuple[str, Address], Record] = {}
@@ -75,6 +77,7 @@ class Sight:
         if kept is not None and time.monotonic() - kept[0] < _HOST_SECONDS and kept[1] == sign:
             return kept[2]
         host = inputs.find_host(self._folder, recorded)
+        host = host._replace(context=host.context._replace(lasting=self._lasting))
         with self._turn:
             self._hosting = (time.monotonic(), sign, host)
         return host
@@ -141,6 +144,11 @@ class Sight:
                     # Somebody worked on the host meanwhile: this look saw some of it.
                     self._records, self._at = {}, float("-inf")
         return things
+
+    def close(self) -> None:
+        """Let go of what providers keep open."""
+        self._looks.shutdown(wait=False, cancel_futures=True)
+        self._lasting.close()
 
 
 class Desk(NamedTuple):

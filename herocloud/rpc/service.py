@@ -218,6 +218,7 @@ class Service:
         self.jobs.close(STOP_SECONDS)
         self.events.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
+        self.sight.close()
         self.reader.close()
         self.finder.close()
         self.store.close()

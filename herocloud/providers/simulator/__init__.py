@@ -51,14 +51,15 @@ def _network_planning() -> NetworkPlanning:
 def _observer(context: ProviderContext) -> "SimulatorObserver":
     from herocloud.providers.simulator.observing import SimulatorObserver
 
-    return SimulatorObserver(context.folder, context.settings_of(NAME).get("scenario"))
+    return SimulatorObserver(context.folder, context.settings_of(NAME).get("scenario"), context.lasting)
 
 
 def _driver(context: ProviderContext) -> "SimulatorDriver":
     from herocloud.providers.simulator import driving
 
     settings = context.settings_of(NAME)
-    return driving.open_world(context.folder, context.host, scenario=settings.get("scenario"), step_time=settings.get("step_time") or 0.0)
+    step_time = settings.get("step_time") or 0.0
+    return driving.open_world(context.folder, context.host, scenario=settings.get("scenario"), step_time=step_time, lasting=context.lasting)
 
 
 def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: ARG001  (there is one way to look at a file)

@@ -5,8 +5,10 @@ A table of thirty functions, one a kind, would say the same thing thirty times; 
 `machines`. Longer kinds commit a half-way state first, so that a crash between leaves what a crash of a real hypervisor leaves.
 """
 
+import functools
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.kits import faults
 from herocloud.kits.jsons import Part
@@ -21,6 +23,9 @@ from herocloud.providers.simulator.misbehavior import Mischief
 from herocloud.providers.simulator.rows import Limits, Row
 from herocloud.providers.simulator.scenarios import Scenario
 from herocloud.providers.simulator.world_file import World
+
+if TYPE_CHECKING:
+    from herocloud.providers.contexts import Lasting
 
 HALVES = {
     "image.fetch": "downloading",
@@ -70,6 +75,8 @@ class SimulatorDriver:
     def __init__(self, world: World, limits: Limits, scenario: Scenario = scenarios.NOTHING, step_time: float = 0.0) -> None:
         """Work on an open world."""
         self._world = world
+        self.let_go = world.close
+        """What its end does to the world, which others may work on as well."""
         self._limits = limits
         self._mischief = Mischief(scenario, world, step_time)
         self._noted: tuple[str, int] | None = None
@@ -274,14 +281,25 @@ class SimulatorDriver:
     def close(self) -> None:
         """End every wait and let go of the world."""
         self._mischief.close()
-        self._world.close()
+        self.let_go()
 
 
-def open_world(folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0) -> SimulatorDriver:
+def open_world(
+    folder: Path, host: Host | None = None, *, scenario: Path | None = None, step_time: float = 0.0, lasting: "Lasting | None" = None
+) -> SimulatorDriver:
     """Open the world of a data folder for work; a scenario with mistakes is refused before anything is touched."""
     rules = scenarios.load(scenario) if scenario is not None else scenarios.NOTHING
-    world = world_file.open_world(folder, name=host.name if host is not None else "")
-    return SimulatorDriver(world, limits_of(host), rules, step_time)
+    name = host.name if host is not None else ""
+    if lasting is not None:
+        from herocloud.providers.simulator.kept_worlds import KeptWorld
+
+        kept = lasting.find(KeptWorld, folder)
+        if kept is not None:
+            world = kept.lend(name)
+            driver = SimulatorDriver(world, limits_of(host), rules, step_time)
+            driver.let_go = functools.partial(kept.take_back, world)
+            return driver
+    return SimulatorDriver(world_file.open_world(folder, name=name), limits_of(host), rules, step_time)
 
 
 def limits_of(host: Host | None) -> Limits:

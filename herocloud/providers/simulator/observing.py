@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Refused
@@ -17,34 +18,37 @@ from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Standing
 from herocloud.providers.simulator import claims, moves, rows, world_file
 
+if TYPE_CHECKING:
+    from herocloud.providers.contexts import Lasting
+    from herocloud.providers.simulator.kept_worlds import Things
+
 
 class SimulatorObserver:
     """Looks at the world of one data folder."""
 
-    def __init__(self, folder: Path, scenario: Path | None = None) -> None:
+    def __init__(self, folder: Path, scenario: Path | None = None, lasting: "Lasting | None" = None) -> None:
         """Remember where to look; nothing is opened yet."""
         self._folder = folder
         self._scenario = scenario
+        self._lasting = lasting
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         self._let_vanish()
+        if self._lasting is not None:
+            from herocloud.providers.simulator.kept_worlds import KeptLook
+
+            kept = self._lasting.find(KeptLook, self._folder)
+            if kept is not None:
+                return kept.observe(stacks, read)
         world = world_file.open_for_reading(self._folder)
         if world is None:
             return Observed()
         try:
             with world.reading() as connection:
-                known = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-                found = _read_things(connection, stacks)
-                buried = connection.execute("SELECT coalesce(sum(bytes), 0) FROM tombstones").fetchone()[0]
+                return read(connection, stacks)
         finally:
             world.close()
-        return Observed(
-            things=_by_stack(found),
-            images=_images(found),
-            tombstones=buried,
-            serials={key.removeprefix(rows.SERIAL): int(value) for key, value in known.items() if key.startswith(rows.SERIAL)},
-        )
 
     def _let_vanish(self) -> None:
         if self._scenario is None or not (self._folder / world_file.FILE).exists():
@@ -57,12 +61,43 @@ class SimulatorObserver:
             misbehavior.vanish_from(self._folder, scenario)
 
 
-def _read_things(world: sqlite3.Connection, stacks: Iterable[StackName] | None) -> list[Thing]:
-    query = "SELECT stack, address, provider, lineage, parts, halves, iif(instr(contents, 'restored'), contents, NULL) FROM things"
+def read(connection: sqlite3.Connection, stacks: Iterable[StackName] | None, known: "Things | None" = None) -> Observed:
+    """Return what there is of these stacks or of all, in one moment. A row that is `known` is the same thing again; new ones become so."""
+    meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     wanted = None if stacks is None else list(dict.fromkeys(stacks))
+    found = _read_rows(connection, wanted)
+    things = _make_things(found) if known is None else _make_unknown(found, wanted, known)
+    buried = connection.execute("SELECT coalesce(sum(bytes), 0) FROM tombstones").fetchone()[0]
+    return Observed(
+        things=_by_stack(things),
+        images=_images(things),
+        tombstones=buried,
+        serials={key.removeprefix(rows.SERIAL): int(value) for key, value in meta.items() if key.startswith(rows.SERIAL)},
+    )
+
+
+def _read_rows(world: sqlite3.Connection, wanted: list[StackName] | None) -> list[tuple[Any, ...]]:
+    query = "SELECT stack, address, provider, lineage, parts, halves, iif(instr(contents, 'restored'), contents, NULL) FROM things"
     if wanted is not None:
         query += f" WHERE stack IN ({', '.join('?' * len(wanted))})"
-    found = world.execute(query + " ORDER BY stack, address", wanted or ()).fetchall()
+    return world.execute(query + " ORDER BY stack, address", wanted or ()).fetchall()
+
+
+def _make_unknown(found: list[tuple[Any, ...]], wanted: list[StackName] | None, known: "Things") -> list[Thing]:
+    """Make the things of those rows that are not as they were, and forget what is not there any more."""
+    fresh = [row for row in found if (before := known.get((row[0], row[1]))) is None or before[0] != row]
+    for row, thing in zip(fresh, _make_things(fresh), strict=True):
+        known[(row[0], row[1])] = (row, thing)
+    things = [known[(row[0], row[1])][1] for row in found]
+    there = {(row[0], row[1]) for row in found}
+    for owner in [owner for owner in known if owner not in there and (wanted is None or owner[0] in wanted)]:
+        del known[owner]
+    return things
+
+
+def _make_things(found: list[tuple[Any, ...]]) -> list[Thing]:
+    if not found:
+        return []
     # Walking the fresh containers costs the collector as long again as parsing them, and none of them is garbage.
     collecting = gc.isenabled()
     gc.disable()

@@ -50,11 +50,12 @@ INSERT INTO totals VALUES ('memory', 0), ('disk', 0);
 class World:
     """One open world; threads share its one connection behind a lock, which SQLite would take anyway."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Wrap an open connection; `open_world` makes them."""
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, follows: bool = True) -> None:
+        """Wrap an open connection; `open_world` makes them. One that does not follow never sees what others write."""
         self._connection = connection
         self._lock = threading.RLock()
         self.path = path
+        self.follows = follows
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
@@ -66,10 +67,12 @@ class World:
                 raise Temporary(f"the simulated world `{self.path}` is busy: {error}", delay=0.5) from error
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # The next one who uses this connection must not find it in the middle of something.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -81,10 +84,26 @@ class World:
             finally:
                 self._connection.execute("COMMIT")
 
+    def look_for_changes(self) -> int:
+        """Return a number that differs once another connection has written; a file of a newer version is refused as when it is opened."""
+        with self._lock:
+            version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            _check_version(self._connection, self.path)
+            return version
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._connection.close()
+
+
+def identify(folder: Path) -> tuple[int, int] | None:
+    """Return what tells the world of a folder from another that was put in its place; nothing where there is none."""
+    try:
+        status = (folder / FILE).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def open_world(folder: Path, *, name: str = "") -> World:
@@ -100,7 +119,7 @@ def open_world(folder: Path, *, name: str = "") -> World:
             _create(connection, name)
         _check_version(connection, path)
     except sqlite3.DatabaseError as error:
-        raise Refused([_damaged(path, error)]) from error
+        raise Refused([damaged(path, error)]) from error
     return World(connection, path)
 
 
@@ -110,18 +129,18 @@ def open_for_reading(folder: Path) -> World | None:
     if not path.exists():
         return None
     try:
-        connection = _connect_for_reading(path)
+        connection, follows = _connect_for_reading(path)
         if _version(connection) == 0:
             # Another process is creating it this very moment: to us there is no world yet.
             connection.close()
             return None
         _check_version(connection, path)
     except sqlite3.DatabaseError as error:
-        raise Refused([_damaged(path, error)]) from error
-    return World(connection, path)
+        raise Refused([damaged(path, error)]) from error
+    return World(connection, path, follows=follows)
 
 
-def _connect_for_reading(path: Path) -> sqlite3.Connection:
+def _connect_for_reading(path: Path) -> tuple[sqlite3.Connection, bool]:
     # Not `mode=ro`: such a connection makes the two side files of WAL and may not remove them, so a plan would leave them behind.
     uri = path.absolute().as_uri()
     connection = sqlite3.connect(f"{uri}?mode=rw", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
@@ -131,8 +150,8 @@ def _connect_for_reading(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         # Somebody else's folder, in which the side files cannot be made; then nobody writes there now either, or they would exist.
         connection.close()
-        return sqlite3.connect(f"{uri}?immutable=1", isolation_level=None, check_same_thread=False, uri=True)
-    return connection
+        return sqlite3.connect(f"{uri}?immutable=1", isolation_level=None, check_same_thread=False, uri=True), False
+    return connection, True
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -179,6 +198,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     raise Refused([Diagnostic("world-newer", "The simulated world was made by a newer version", detail)])
 
 
-def _damaged(path: Path, error: sqlite3.DatabaseError) -> Diagnostic:
+def damaged(path: Path, error: sqlite3.DatabaseError) -> Diagnostic:
+    """Say that the file is no world."""
     detail = f"`{path}` cannot be read ({error}); remove it to start a new, empty world"
     return Diagnostic("world-damaged", "The simulated world cannot be opened", detail)
