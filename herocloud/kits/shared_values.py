@@ -1,6 +1,6 @@
 """Sharing: equal parts become one object, and what is made of an object is made once.
 
-Ten thousand VMs written alike are then read, checked and planned at the price of the few that differ. Both classes compare objects by
+Ten thousand VMs written alike are then read, checked and planned at the price of the few that differ. The classes compare objects by
 identity, because comparing values would walk every part again. That is sound only under two promises: nobody changes an object that was
 handed in, and the object lives as long as its entry here, so that its identity cannot pass to another. The classes keep the second one
 themselves by holding on to what they are given.
@@ -33,6 +33,34 @@ class MadeOnce(Generic[Made]):
         """Remember what was made of an object, and return it."""
         self._made[id(thing)] = (thing, made)
         return made
+
+
+class MadeLately(Generic[Made]):
+    """What was made of objects that are asked for again and again in a process that stays; what nobody asks for any more is forgotten.
+
+    Threads may share it: at worst two of them make the same thing.
+    """
+
+    def __init__(self, rounds: int = 16) -> None:
+        """Forget what was not asked for in so many rounds, or twice as many at most."""
+        self._rounds = rounds
+        self._round = 0
+        self._now: dict[tuple[int, ...], tuple[tuple[object, ...], Made]] = {}
+        self._before: dict[tuple[int, ...], tuple[tuple[object, ...], Made]] = {}
+
+    def make(self, maker: Callable[..., Made], *things: object) -> Made:
+        """Return what `maker` makes of these very objects, the first time and every other time."""
+        key = (*map(id, things),)
+        known = self._now.get(key)
+        if known is None:
+            known = self._now[key] = self._before.get(key) or (things, maker(*things))
+        return known[1]
+
+    def end_round(self) -> None:
+        """Count what is asked for from here on as another round."""
+        self._round += 1
+        if self._round % self._rounds == 0:
+            self._before, self._now = self._now, {}
 
 
 class Unified:

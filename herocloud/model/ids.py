@@ -3,6 +3,7 @@
 All of them are texts; a `NewType` each keeps mypy from letting one pass for another.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from itertools import pairwise
@@ -46,6 +47,7 @@ def make_address(kind: str, name: str, index: int | None = None) -> Address:
     return Address(f"{kind}.{name}" if index is None else f"{kind}.{name}[{index}]")
 
 
+@functools.lru_cache(maxsize=16384)
 def split_address(text: str) -> AddressParts | None:
     """Take an address apart; nothing when `text` is none."""
     match = _ADDRESS.match(text)
@@ -57,6 +59,7 @@ def split_address(text: str) -> AddressParts | None:
     return AddressParts(kind, name, None if index is None else int(index))
 
 
+@functools.lru_cache(maxsize=16384)
 def sort_key(address: str) -> tuple[int, str, int]:
     """Order addresses as people read them: by kind, then by name, then by number (`web[2]` before `web[10]`)."""
     parts = split_address(address)
@@ -70,6 +73,7 @@ def slice_sid(number: int) -> Sid:
     return Sid("s" + nearest.encode(number))
 
 
+@functools.lru_cache(maxsize=16384)
 def sid_number(sid: str) -> int:
     """Return the number in a sid, which gives sids their order: `sz` comes before `s10`."""
     return nearest.decode(sid[1:])

@@ -63,7 +63,10 @@ def find(folder: Path) -> Machine:
 
 def find_slice(machine: Machine, sid: str) -> Slice:
     """Return one slice; raises Refused that names the nearest."""
-    known = {host_slice.sid: host_slice for host_slice in machine.slices}
+    there = next((piece for piece in machine.hosting.host.slices if piece.sid == sid), None)
+    if there is not None:
+        return there
+    known = {piece.sid: piece for piece in machine.slices}
     if Sid(sid) in known:
         return known[Sid(sid)]
     close = nearest.nearest(sid, known)

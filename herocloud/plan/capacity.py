@@ -18,10 +18,9 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import FETCH, NOTHING, Claim, Step
-from herocloud.model.worlds import Observed, Record, Recorded, Thing
+from herocloud.model.worlds import Observed, Recorded, Thing
 from herocloud.plan import half_made
-from herocloud.plan import snapshot_space as snapshots
-from herocloud.plan.usage import counted, filled_by, room_of, use_of_parts
+from herocloud.plan.claims import claim_again, claim_of, claim_of_parts, end_round
 
 RESOURCES = Claim._fields
 ORDINARY = "ordinary_memory"
@@ -95,7 +94,8 @@ def used(recorded: Counted, observed: Observed | None) -> Claim:
     claims: list[Claim] = []
     for stack, records in recorded.records.items():
         seen = None if observed is None else observed.things.get(stack, {})
-        claims.extend(claim_of(record, None if seen is None else _parts_of(seen.get(record.address))) for record in records.values())
+        claims.extend(claim_again(record, None if seen is None else _parts_of(seen.get(record.address))) for record in records.values())
+    end_round()
     if observed is not None:
         claims.extend(claim_of_orphan(thing, recorded) for thing in without_record(recorded, observed))
         claims += half_made.used(recorded, observed)
@@ -111,8 +111,11 @@ def with_stored(before: Claim, host: Host) -> Claim:
     return before._replace(disk=before.disk + host.disk_stored) if host.disk_stored else before
 
 
+_NO_PARTS: Mapping[str, Part] = {}
+
+
 def _parts_of(thing: Thing | None) -> Mapping[str, Part]:
-    return thing.parts if thing else {}
+    return thing.parts if thing else _NO_PARTS
 
 
 def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
@@ -123,27 +126,10 @@ def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
             yield from (thing for address, thing in things.items() if address not in records and thing.parts)
 
 
-def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
-    """Return what something occupies that only its parts tell of."""
-    disk = filled_by(parts) + snapshots.bytes_of(parts)
-    return Claim(**use_of_parts(parts)._replace(disk=disk)._asdict())
-
-
 def claim_of_orphan(thing: Thing, recorded: Recorded) -> Claim:
     """Return what an orphan occupies: as it was last recorded, else as its parts show."""
     record = recorded.lost.get(thing.stack, {}).get(thing.address)
     return claim_of_parts(thing.parts) if record is None else claim_of(record, thing.parts)
-
-
-def claim_of(record: Record, present: Mapping[str, Part] | None = None) -> Claim:
-    """Return what one record occupies; `present` are the parts that are there, where somebody looked."""
-    seen = record.parts if present is None else present
-    room = room_of(record, seen)
-    if record.kind != "vm":
-        return Claim(disk=room) if room else NOTHING
-    use = counted(record, seen)
-    disk = use.disk + room + snapshots.room_of(record.spec, record.parts)
-    return Claim(**use._replace(disk=disk)._asdict())
 
 
 def prove(

@@ -19,9 +19,13 @@ Records = Mapping[Address, Record]
 def old_names(records: Records) -> dict[Address, Address]:
     """Return what VMs know by a name that has no record, with the name that it has now."""
     owners = volume_names.owners(records)
-    vms = (record for record in records.values() if record.kind == "vm")
-    pairs = (pair for vm in vms for pair in (*_volumes(vm, owners), *_networks(vm, records)))
-    return {old: new for old, new in pairs if old not in records}
+    has_networks = any(address.startswith("network.") for address in records)
+    found: dict[Address, Address] = {}
+    for record in records.values():
+        # Of thousands of VMs, few have anything that could be called otherwise.
+        if record.kind == "vm" and (record.spec["volumes"] or has_networks):
+            found.update((old, new) for old, new in (*_volumes(record, owners), *_networks(record, records)) if old not in records)
+    return found
 
 
 def going_back(records: Records, wanted: Collection[Address]) -> list[tuple[Address, Address]]:

@@ -13,7 +13,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import NOTHING, Claim
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import capacity, half_made
+from herocloud.plan import capacity, claims, half_made
 from herocloud.plan.capacity import Counted
 
 _Records = Mapping[Address, Record]
@@ -40,14 +40,14 @@ def claim_of(record: Record | None, counted: Counted, observed: Observed | None)
         return NOTHING
     held = counted.records.get(record.stack, {}).get(record.address, record)
     if held.spec == record.spec or observed is None:
-        return capacity.claim_of(held)
+        return claims.claim_of(held)
     thing = observed.things.get(record.stack, {}).get(record.address)
-    return capacity.claim_of(held, thing.parts if thing is not None else {})
+    return claims.claim_of(held, thing.parts if thing is not None else {})
 
 
 def claim_as_there(record: Record, parts: Mapping[str, Part]) -> Claim:
     """Return what a record that is not complete counts for where these parts are there, and nothing is promised beyond them."""
-    return capacity.claim_of(record._replace(spec=_promising_nothing(record, None)), parts)
+    return claims.claim_of(record._replace(spec=_promising_nothing(record, None)), parts)
 
 
 def _incomplete(records: _Records) -> bool:

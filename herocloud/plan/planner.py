@@ -7,6 +7,7 @@ what every plan goes through: `finish` orders the steps, proves that they fit, a
 from collections.abc import Collection, Iterable, Mapping
 
 from herocloud.kits.jsons import Json, Spec
+from herocloud.kits.shared_values import MadeLately
 from herocloud.model import ids
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
@@ -170,9 +171,13 @@ def _with_untouched(changes: tuple[Change, ...], inputs: Inputs) -> tuple[Change
         if change is not None:
             everything.append(change)
         elif address in inputs.records:
-            record = inputs.records[address]
-            everything.append(_untouched(record))
+            everything.append(_UNTOUCHED.make(_untouched, inputs.records[address]))
+    _UNTOUCHED.end_round()
     return (*everything, *by_address.values())
+
+
+_UNTOUCHED: MadeLately[Change] = MadeLately()
+"""Of a record: in a process that stays, few of them differ from one plan to the next."""
 
 
 def _untouched(record: Record) -> Change:

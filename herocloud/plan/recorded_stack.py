@@ -7,6 +7,7 @@ that they go through the same planner, proof and journal as a stack file. Everyt
 from collections.abc import Iterable, Mapping
 
 from herocloud.kits.jsons import Json
+from herocloud.kits.shared_values import MadeLately
 from herocloud.model import ids
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Desired, Move, Observed, Record, Recorded, Resource, Thing
@@ -36,10 +37,16 @@ def resource_of(record: Record) -> Resource:
     )
 
 
+_ASKED: MadeLately[Resource] = MadeLately()
+"""Of a record: in a process that stays, few of them differ from one command to the next."""
+
+
 def desire(stack: StackName, records: Iterable[Record], outputs: Mapping[str, Json], moved: tuple[Move, ...] = ()) -> Desired:
     """Ask for exactly what these records say."""
     ordered = sorted(records, key=lambda record: ids.sort_key(record.address))
-    return Desired(stack, tuple(resource_of(record) for record in ordered), moved=moved, outputs=dict(outputs))
+    asked = tuple(_ASKED.make(resource_of, record) for record in ordered)
+    _ASKED.end_round()
+    return Desired(stack, asked, moved=moved, outputs=dict(outputs))
 
 
 def with_spec(record: Record, **values: Json) -> Record:

@@ -15,7 +15,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.specs import ImageId
 from herocloud.model.worlds import Observed, Recorded
-from herocloud.plan import assignment, capacity, diagnostics, resource_parts, scope, spec_values, volume_names
+from herocloud.plan import assignment, capacity, claims, diagnostics, resource_parts, scope, spec_values, volume_names
 from herocloud.plan.ledger import Ledger
 from herocloud.plan.overlay_addresses import OverlayAddresses, node_of
 from herocloud.plan.scope import Inputs, PlanOptions
@@ -206,7 +206,7 @@ def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple
         return 0
     orphans = capacity.without_record(recorded, observed)
     unknown = [orphan for orphan in orphans if orphan.address not in recorded.lost.get(orphan.stack, {})]
-    return sum(capacity.claim_of_parts(record.parts).slices for record in unknown if (record.stack, record.address) not in adopted)
+    return sum(claims.claim_of_parts(record.parts).slices for record in unknown if (record.stack, record.address) not in adopted)
 
 
 def _to_replace(options: PlanOptions, inputs: Inputs, found: list[Diagnostic]) -> set[Address]:

@@ -20,6 +20,7 @@ from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
 from herocloud.plan import (
     capacity,
+    claims,
     facts,
     finish,
     half_changed,
@@ -238,7 +239,7 @@ def _balance(change: Change, inverse: Inverted, present: Record | None, there: C
         staying = {part: body for part, body in _parts_after(inverse, present).items() if not part.endswith(BESIDE)}
         target = present._replace(spec=change.after, parts=staying)
         whole = promising or change.complete
-        wanted = capacity.claim_of(target) if whole else overpromised.claim_as_there(target, staying)
+        wanted = claims.claim_of(target) if whole else overpromised.claim_as_there(target, staying)
     if wanted is None:
         if change.after is not None:
             return steps

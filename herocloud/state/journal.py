@@ -15,13 +15,14 @@ from pathlib import Path
 
 from herocloud.kits import jsons
 from herocloud.kits.named_tuples import NamedTuple
+from herocloud.kits.shared_values import MadeLately
 from herocloud.model import ids, plan_codec, steps
 from herocloud.model.applies import Caller, Pending, Scope
 from herocloud.model.errors import Conflict
 from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import Step
-from herocloud.model.words import Approval
+from herocloud.model.words import Action, Approval
 from herocloud.state import failures, holders, records
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, Did, Entry, Generation, Grant
@@ -97,10 +98,25 @@ def _pieces(plan: Plan) -> Iterator[tuple[str, bytes]]:
         remaining = iter(items)
         while piece := tuple(itertools.islice(remaining, _PER_PIECE)):
             yield part, _press(piece)
+    _UNTOUCHED.end_round()
 
 
 def _press(items: Iterable[Plan | Change | Step]) -> bytes:
-    return zlib.compress(_encode([plan_codec.encode(item) for item in items]).encode(), _QUICKLY)
+    return zlib.compress(f"[{','.join(map(_write, items))}]".encode(), _QUICKLY)
+
+
+_UNTOUCHED: MadeLately[str] = MadeLately()
+"""What is written of addresses that a plan leaves as they are: the planner of a process that stays names them by the same objects again."""
+
+
+def _write(item: Plan | Change | Step) -> str:
+    if isinstance(item, Change) and item.action is Action.NO_OP:
+        return _UNTOUCHED.make(_write_anew, item)
+    return _write_anew(item)
+
+
+def _write_anew(item: Plan | Change | Step) -> str:
+    return _encode(plan_codec.encode(item))
 
 
 ENDED = ("done", "partial", "rolled back")
