@@ -8,6 +8,7 @@ one. It lies with the data and not with the sockets: emptying the runtime folder
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -132,9 +133,8 @@ def token(data: Path, sid: str) -> str:
 
 def send(identity: Identity, number: signal.Signals) -> None:
     """Send a signal to a process after proving who it is; one that is gone needs none."""
-    try:
-        descriptor = os.pidfd_open(identity.pid)
-    except ProcessLookupError:
+    descriptor = _open(identity.pid)
+    if descriptor is None:
         return
     try:
         # The descriptor stands for one process, even when another gets its number afterwards.
@@ -144,6 +144,19 @@ def send(identity: Identity, number: signal.Signals) -> None:
         return
     finally:
         os.close(descriptor)
+
+
+def _open(pid: int) -> int | None:
+    """Return a descriptor that stands for a process; nothing when no process has this number.
+
+    EINVAL, or ENOENT of newer kernels, means that the number is a thread's by now, or that its process was buried while the kernel looked.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EINVAL, errno.ENOENT):
+            return None
+        raise
 
 
 def cpu_seconds(pid: int) -> float:
@@ -158,9 +171,8 @@ def cpu_seconds(pid: int) -> float:
 def wait_for_death(identity: Identity, seconds: float, stopped: Callable[[], bool] = lambda: False) -> bool:
     """Wait until the process is dead; tells whether it is. Gives up early when `stopped` says so."""
     until = time.monotonic() + seconds
-    try:
-        descriptor = os.pidfd_open(identity.pid)
-    except ProcessLookupError:
+    descriptor = _open(identity.pid)
+    if descriptor is None:
         return True
     try:
         while is_alive(identity):

@@ -1,8 +1,12 @@
 """A process is known by its number and its start in one boot of the host, and by nothing less."""
 
+import errno
 import os
 import signal
+import threading
 from pathlib import Path
+
+import pytest
 
 from herocloud.providers.vmm import identity
 
@@ -48,6 +52,38 @@ def test_one_that_nobody_has_waited_for_is_dead(stand) -> None:
         assert identity.wait_for_death(known, 10)
     finally:
         os.waitpid(child, 0)
+
+
+def test_a_number_that_is_a_thread_s_by_now_is_that_of_a_dead_process() -> None:
+    """A process that is buried at the very instant in which it is looked for gives the same answer, but not whenever one wants."""
+    asked, number, end = threading.Event(), [], threading.Event()
+
+    def run() -> None:
+        number.append(threading.get_native_id())
+        asked.set()
+        end.wait(60)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert asked.wait(60)
+        gone = identity.Identity(number[0], 1, identity.boot_id())
+        identity.send(gone, signal.SIGKILL)
+        assert identity.wait_for_death(gone, 10)
+    finally:
+        end.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("number", [errno.ESRCH, errno.EINVAL, errno.ENOENT])
+def test_one_that_was_buried_while_the_kernel_looked_is_dead(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def buried(_pid: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "pidfd_open", buried)
+    gone = identity.Identity(4242, 1, identity.boot_id())
+    identity.send(gone, signal.SIGTERM)
+    assert identity.wait_for_death(gone, 10)
 
 
 def test_a_name_with_brackets_does_not_confuse_it(stand) -> None:
