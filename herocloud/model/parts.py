@@ -77,6 +77,10 @@ class MachinePart(TypedDict):
     hotplug: int | None
     hugepages: bool
     mergeable: bool
+    balloon: NotRequired[int]
+    """What its guest is asked to give back of its memory; absent where that is nothing."""
+    thp: NotRequired[bool]
+    """Absent where it is true."""
     root: RootOptions | None
     volumes: list[VolumeUse]
     shares: list[Share]

@@ -51,6 +51,10 @@ class MemoryOptions(TypedDict):
     mergeable: bool
     boot: int
     hotplug: int | None
+    balloon: NotRequired[int]
+    """What the guest gives back to the host of its memory; absent where that is nothing."""
+    thp: NotRequired[bool]
+    """Absent where it is true."""
 
 
 class RootDisk(TypedDict):

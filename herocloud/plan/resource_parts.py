@@ -112,7 +112,7 @@ def _seed(spec: VmSpec, nics: Sequence[Nic], contents: dict[tuple[int, ...], str
 
 def _machine(spec: VmSpec, image: ImageSpec, nics: list[str], seed: SeedPart | None) -> MachinePart:
     options = spec["memory_options"]
-    return {
+    part: MachinePart = {
         "sid": spec["sid"],
         "vcpus": spec["vcpus"],
         "max_vcpus": spec["cpu"]["max"],
@@ -132,6 +132,11 @@ def _machine(spec: VmSpec, image: ImageSpec, nics: list[str], seed: SeedPart | N
         "labels": spec["labels"],
         "restart": spec["restart"],
     }
+    if "balloon" in options:
+        part["balloon"] = options["balloon"]
+    if "thp" in options:
+        part["thp"] = options["thp"]
+    return part
 
 
 def payload_of(image: ImageSpec) -> Payload | None:

@@ -278,6 +278,8 @@ def _memory_options(asked: Spec, old: Spec, memory: int, share: int) -> Json:
     explicit = options["hotplug"]
     # Only whole blocks are plugged in, so a VM boots with any other size, and its room is a number of blocks.
     reachable = boot is not None and boot <= memory <= boot + (room or 0) and (memory - boot) % MEMORY_BLOCK == 0
+    # A balloon is smaller than the memory at boot.
+    reachable = reachable and boot is not None and options.get("balloon", 0) < boot
     if explicit is not None:
         options["boot"] = boot if reachable and room == explicit else memory
         return options

@@ -58,10 +58,15 @@ MACHINE_PATHS = {
     "vcpus": "vcpus", "max_vcpus": "cpu.max", "affinity": "cpu.affinity", "topology": "cpu.topology",
     "memory": "memory", "boot_memory": "memory_options.boot", "hotplug": "memory_options.hotplug",
     "hugepages": "memory_options.hugepages", "mergeable": "memory_options.mergeable",
+    "balloon": "memory_options.balloon", "thp": "memory_options.thp",
     "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart", LEAVING: LEAVING,
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
 }  # fmt: skip
 """Which field of the stack file each value of a machine comes from, so that drift is judged by the same table."""
+
+
+_RESIZED = ("vcpus", "memory", "balloon")
+"""What of a machine a resize changes while it runs."""
 
 
 class Use(NamedTuple):
@@ -251,8 +256,8 @@ def _live(seq: StepSequence, present: Parts, target: Parts, roots: list[StepId |
 
     def change(kind: str, takes: Claim = NOTHING, gives: Claim = NOTHING, **fields: Json) -> StepId:
         nonlocal machine, last, waits
-        # What is wrong about the machine is in no target.
-        after = {key: value for key, value in {**machine, **fields}.items() if key not in ONLY_SEEN}
+        # What is wrong about the machine is in no target, and a field that comes to its default is in none either.
+        after = {key: value for key, value in {**machine, **fields}.items() if key not in ONLY_SEEN and (key in goal or key not in fields)}
         last = seq.add(kind, "machine", machine, after, [*waits, last], takes=takes, gives=gives)
         machine, waits = after, []
         return last
@@ -281,8 +286,8 @@ def _live(seq: StepSequence, present: Parts, target: Parts, roots: list[StepId |
         for one in [one for one in goal[field] if _plugged(one) not in there]:
             change("vm.attach", NOTHING, NOTHING, **{field: [*machine[field], one]})
     takes, gives = _delta(use, old)
-    if (machine["vcpus"], machine["memory"]) != (goal["vcpus"], goal["memory"]):
-        change("vm.resize", takes, gives, vcpus=goal["vcpus"], memory=goal["memory"])
+    if any(machine.get(field) != goal.get(field) for field in _RESIZED):
+        change("vm.resize", takes, gives, **{field: goal.get(field) for field in _RESIZED if field in machine or field in goal})
         takes = gives = NOTHING
     if machine != goal:
         last = seq.add("vm.update", "machine", machine, {**goal}, [*waits, last], takes=takes, gives=gives)

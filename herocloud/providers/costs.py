@@ -20,6 +20,7 @@ EVERYWHERE: Mapping[str, Verdict] = {
     "cpu.max": POWER_CYCLE,
     "cpu.topology": POWER_CYCLE,
     "memory_options": POWER_CYCLE,
+    "memory_options.balloon": LIVE,
     "root_disk": POWER_CYCLE,
     "user_data": READ_AT_BOOT,
     "ssh_keys": READ_AT_BOOT,
@@ -55,6 +56,13 @@ def of_memory(after: int, machine: Part) -> Verdict:
         return Verdict(Impact.REBOOT, "below the size it booted with needs a power-cycle")
     if (after - smallest) % MEMORY_BLOCK:
         return Verdict(Impact.REBOOT, "memory is plugged in blocks of 2 MiB; any other size needs a power-cycle")
+    return LIVE
+
+
+def of_balloon(after: Json, machine: Part) -> Verdict:
+    """Judge what a guest is to give back of its memory; nothing is what it gives back where nobody says anything."""
+    if machine is not None and (after or 0) >= machine["boot_memory"]:
+        return Verdict(Impact.REBOOT, "as much as it booted with, or more, needs a power-cycle")
     return LIVE
 
 

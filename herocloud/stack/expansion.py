@@ -195,7 +195,13 @@ _NO_OPTIONS: Spec = {"hugepages": False, "mergeable": False, "hotplug": None}
 
 
 def _memory_options(options: Fields) -> Spec:
-    return {key: options.get(key, default) for key, default in _NO_OPTIONS.items()}
+    spec = {key: options.get(key, default) for key, default in _NO_OPTIONS.items()}
+    # Absent where they are at their default, as in records from before there were these.
+    if options.get("balloon"):
+        spec["balloon"] = options["balloon"]
+    if options.get("thp") is False:
+        spec["thp"] = False
+    return spec
 
 
 def _cpu(cpu: Fields) -> Spec:

@@ -116,11 +116,7 @@ def export_vm(record: Record, imageless: set[str]) -> Fields:
         vcpus=spec["vcpus"],
         memory=_size(spec["memory"]),
         cpu=_cpu(spec["cpu"]),
-        memory_options=_set(
-            hugepages=spec["memory_options"]["hugepages"],
-            mergeable=spec["memory_options"]["mergeable"],
-            hotplug=_room(spec),
-        ),
+        memory_options=_memory_options(spec),
         root_disk=_root_disk(spec["root_disk"], asked=spec["image"] in imageless),
         volumes=[{"volume": use["volume"], "readonly": True} if use["readonly"] else use["volume"] for use in spec["volumes"]],
         shares=[{"path": share["path"], "tag": share["tag"]} for share in spec["shares"]],
@@ -144,6 +140,14 @@ def _snapshots(policy: Spec) -> Fields:
 
 def _size(value: int | None) -> str | None:
     return sizes.format_size(value) if value else None
+
+
+def _memory_options(spec: Spec) -> Fields:
+    options = spec["memory_options"]
+    fields = _set(
+        hugepages=options["hugepages"], mergeable=options["mergeable"], hotplug=_room(spec), balloon=_size(options.get("balloon"))
+    )
+    return {**fields, "thp": False} if options.get("thp") is False else fields
 
 
 def _room(spec: Spec) -> str | None:

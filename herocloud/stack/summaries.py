@@ -66,6 +66,8 @@ SUMMARIES = {
     "overlay-inside": "No effect in this mode",
     "overlay-off": "Overlay addresses are switched off",
     "memory-over-slices": "More memory than the slices have",
+    "balloon-over-memory": "Balloon is as large as the memory",
+    "balloon-in-huge-pages": "Balloon in huge pages",
     "too-few-vcpus": "Fewer vCPUs than the VM starts with",
     "bad-topology": "Topology does not fit the vCPUs",
     "bad-affinity": "Affinity does not fit the vCPUs",

@@ -18,7 +18,7 @@ from herocloud.model import ids
 SENSITIVE = ("user_data", "secrets")
 """Top-level fields whose values are never shown: a digest tells that they changed."""
 
-_SIZES = frozenset({"size", "memory", "boot", "boot_memory", "max_memory", "hotplug", "disk", "bytes"})
+_SIZES = frozenset({"size", "memory", "boot", "boot_memory", "max_memory", "hotplug", "balloon", "disk", "bytes"})
 _BYTE_RATES = frozenset({"bandwidth", "burst"})
 _BIT_RATES = frozenset({"download", "upload"})
 _NAMES = ("network", "volume", "tag", "name", "vm", "path")

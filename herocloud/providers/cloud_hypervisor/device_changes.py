@@ -1,4 +1,4 @@
-"""Changing a machine while it runs: processors, memory, disks, cards.
+"""Changing a machine while it runs: processors, memory, its balloon, disks, cards.
 
 Each change is made from what is there, not from what was, so that one which was cut off is completed by making it again. What the guest
 has to agree to (letting go of a processor, of memory, of a device) is waited for, and when it does not agree the step fails and says so:
@@ -20,7 +20,7 @@ from herocloud.providers.vmm import files
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.supplies import Supplies
 
-_LIVE = ("vcpus", "memory", "volumes", "nics", "labels", "restart")
+_LIVE = ("vcpus", "memory", "balloon", "volumes", "nics", "labels", "restart")
 PATIENCE = 40.0
 """Seconds that a guest has to agree. One that boots just now needs most of them."""
 _PAUSE = 0.05
@@ -60,8 +60,10 @@ def bring(change: Change, machine: Part, target: Part) -> None:
         elif use.get("size") is not None and use not in machine["volumes"]:
             _tell_size(change, use)
     _set_vcpus(change, target["vcpus"])
+    asked = change.look().balloon
     if machine["hotplug"]:
         _set_memory(change, machine["memory"], target["memory"], huge=target["hugepages"])
+    _set_balloon(change, asked, machine.get("balloon", 0), target.get("balloon", 0))
 
 
 def _settle(change: Change, seen: Reading, target: Part) -> list[str]:
@@ -81,8 +83,8 @@ def _settle(change: Change, seen: Reading, target: Part) -> list[str]:
 
 
 def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:
-    for field in target:
-        if field not in _LIVE and machine.get(field) != target[field]:
+    for field in {**machine, **target}:
+        if field not in _LIVE and machine.get(field) != target.get(field):
             raise Permanent(f"`{change.place.owner.address}`: `{field}` is fixed at boot; changing it needs a power-cycle")
 
 
@@ -185,10 +187,20 @@ def _set_vcpus(change: Change, wanted: int) -> None:
 
 
 def _set_memory(change: Change, noted: int, wanted: int, *, huge: bool) -> None:
-    memory = change.look().config["memory"]
-    before = memory["size"] + (memory.get("hotplugged_size") or 0)
+    seen = change.look()
+    before = seen.memory
     if before == wanted == noted:
         return
+    # The program has one figure for what is plugged in and what was given back, so nothing may be given back while the former changes.
+    if seen.balloon:
+        change.told("emptying the balloon", None)
+        change.client.resize({"desired_balloon": 0})
+        if not _wait(change, lambda: change.look().actual_memory >= before):
+            change.client.resize({"desired_balloon": seen.balloon})
+            raise Permanent(
+                f"the guest of `{change.place.owner.address}` did not take its memory back within {change.patience:g} s, which has to come "
+                "before its memory changes"
+            )
     if before != wanted:
         if huge:
             files.require_huge_pages(wanted - before)
@@ -196,10 +208,38 @@ def _set_memory(change: Change, noted: int, wanted: int, *, huge: bool) -> None:
         change.client.resize({"desired_ram": wanted})
     if not _wait(change, lambda: change.look().actual_memory == wanted):
         there = change.look().actual_memory
-        change.client.resize({"desired_ram": noted})
+        change.client.resize({"desired_ram": noted, "desired_balloon": seen.balloon} if seen.balloon else {"desired_ram": noted})
         raise Permanent(
             f"the guest of `{change.place.owner.address}` did not take part in changing its memory: {sizes.show_size(there)} of "
             f"{sizes.show_size(wanted)} were in use after {change.patience:g} s, and it is asked for {sizes.show_size(noted)} again"
+        )
+
+
+def _set_balloon(change: Change, asked: int, noted: int, wanted: int) -> None:
+    """Have the guest give back as much of its memory as is wanted; `asked` is what it was asked for before anything was changed."""
+    seen = change.look()
+    if seen.balloon == asked == noted == wanted:
+        return
+    if not seen.config.get("balloon"):
+        raise Permanent(f"`{change.place.owner.address}` was started without a balloon; a power-cycle gives it one")
+    if seen.balloon != wanted:
+        change.told(f"asking for {sizes.show_size(wanted)} of its memory back", None)
+        change.client.resize({"desired_balloon": wanted})
+    if asked == noted == wanted or seen.power == "paused":
+        # It was emptied to change the memory, and fills again as it did before; a guest that is held sees to it when it goes on.
+        return
+    earlier = asked if noted == wanted else noted
+
+    def is_there() -> bool:
+        given = change.look().given_back
+        return given >= wanted if wanted > earlier else given <= wanted
+
+    if not _wait(change, is_there):
+        given = change.look().given_back
+        change.client.resize({"desired_balloon": earlier})
+        raise Permanent(
+            f"the guest of `{change.place.owner.address}` has given {sizes.show_size(given)} of its memory back after "
+            f"{change.patience:g} s where {sizes.show_size(wanted)} were asked for, and is asked for {sizes.show_size(earlier)} again"
         )
 
 

@@ -24,6 +24,10 @@ def count(data: Path, sid: str, patience: float = _PATIENCE) -> dict[str, dict[s
     """Return what each device of a machine counted; nothing when it does not run or does not answer in time."""
     try:
         with Client(file_layout.api_socket(data, sid), timeout=patience) as client:
-            return {device: counted for device, counted in sorted(client.counters().items()) if counted}
+            counters = client.counters()
+            seen = readings.read(client.info(), 0)
+            if seen.balloon or seen.given_back:
+                counters["balloon"] = {"asked_bytes": seen.balloon, "given_bytes": seen.given_back}
+            return {device: counted for device, counted in sorted(counters.items()) if counted}
     except (Lost, Silent, Refusal):
         return {}

@@ -154,6 +154,8 @@ def _memory(part: Part, *, shared: bool) -> models.MemoryConfig:
         "hugepages": part["hugepages"],
         "shared": shared,
     }
+    if part.get("thp") is False:
+        config["thp"] = False
     if part["hotplug"]:
         config["hotplug_method"], config["hotplug_size"] = "VirtioMem", -(-part["hotplug"] // ROOM) * ROOM
         more = part["memory"] - part["boot_memory"]
@@ -175,7 +177,7 @@ def _payload(machine: Machine) -> models.PayloadConfig:
 
 def _balloon(part: Part) -> models.BalloonConfig:
     # What a guest has free goes back to the host until it is wanted again. A huge page may be somebody else's then, and the VM ends.
-    return {"size": 0, "deflate_on_oom": True, "free_page_reporting": not part["hugepages"]}
+    return {"size": part.get("balloon", 0), "deflate_on_oom": True, "free_page_reporting": not part["hugepages"]}
 
 
 def _share(number: int, share: Share, places: Mapping[str, int], release: int) -> models.FsConfig:

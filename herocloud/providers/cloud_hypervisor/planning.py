@@ -27,6 +27,7 @@ TAG = 36
 _COSTS = {
     **costs.EVERYWHERE,
     "cpu.affinity": Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor pins vCPUs when the guest starts"),
+    "memory_options.thp": Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor decides it when it makes the memory"),
     "root_disk.direct": Verdict(Impact.REBOOT, "needs a power-cycle: the disk is opened again"),
     "root_disk.rate": Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor sets the limits of a disk when it is plugged in"),
     "shares": Verdict(Impact.REBOOT, "needs a power-cycle: a share cannot be unplugged safely"),
@@ -40,6 +41,8 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, ac
         return _judge_vcpus(after, machine)
     if path == "memory":
         return costs.of_memory(after, machine)
+    if path == "memory_options.balloon":
+        return costs.of_balloon(after, machine)
     if path == powers.LEAVING:
         return _judge_leaving(before, spec)
     known = costs.of_values(path, before, after, spec)

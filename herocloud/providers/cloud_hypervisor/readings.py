@@ -1,8 +1,8 @@
 """What a running machine says of itself, and the part that follows: the mark, corrected by what is really there.
 
 The configuration in `vm.info` is what the program would boot again; the device tree is what is plugged in now, and the threads of the
-process are the processors that run. A figure that the guest has to agree to (memory) is what it was asked for. Only what we set is read:
-the program fills in the rest. Where a machine does not answer in time its mark is believed: it runs, as its process shows.
+process are the processors that run. A figure that the guest has to agree to (memory, balloon) is what it was asked for. Only what we set
+is read: the program fills in the rest. Where a machine does not answer in time its mark is believed: it runs, as its process shows.
 """
 
 from collections.abc import Mapping
@@ -47,6 +47,22 @@ class Reading(NamedTuple):
         return "stopped"
 
     @property
+    def memory(self) -> int:
+        """Return how much memory the guest was given, or asked to take."""
+        memory = self.config["memory"]
+        return int(memory["size"]) + int(memory.get("hotplugged_size") or 0)
+
+    @property
+    def balloon(self) -> int:
+        """Return how much of it the guest was asked to give back."""
+        return int((self.config.get("balloon") or {}).get("size") or 0)
+
+    @property
+    def given_back(self) -> int:
+        """Return how much of it the guest gave back. The program tells what is left, so this holds once the guest has taken its memory."""
+        return max(0, self.memory - self.actual_memory)
+
+    @property
     def leaving(self) -> list[str]:
         """Return what a guest was asked to let go of and has not: the configuration for its next start is without it already."""
         kept = {str(device.get("id")) for kind in ("disks", "net") for device in self.config.get(kind) or ()}
@@ -82,9 +98,12 @@ def machine_part(machine: Part, seen: Reading | None) -> Part:
     if seen is None or not seen.has_begun:
         return machine
     changed: dict[str, Any] = dict(machine)
-    cpus, memory = seen.config["cpus"], seen.config["memory"]
+    cpus = seen.config["cpus"]
     changed["vcpus"] = seen.vcpus or cpus["boot_vcpus"]
-    changed["memory"] = memory["size"] + (memory.get("hotplugged_size") or 0)
+    changed["memory"] = seen.memory
+    changed.pop("balloon", None)
+    if seen.balloon:
+        changed["balloon"] = seen.balloon
     changed["nics"] = [key for key in machine["nics"] if slots.nic_id(key) in seen.tree] + _more_nics(machine, seen)
     there = [use for use in machine["volumes"] if slots.volume_id(specs.plugged(use)) in seen.tree]
     changed["volumes"] = [_as_seen(use, seen) for use in there] + _more_volumes(machine, seen)

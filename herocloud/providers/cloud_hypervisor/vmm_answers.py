@@ -18,6 +18,7 @@ _INFO: Mapping[str, Any] = {
     "config": {
         "cpus": {"boot_vcpus": int, "affinity": ListOf({"vcpu": int, "host_cpus": ListOf(int)})},
         "memory": {"size": int, "hotplugged_size": int},
+        "balloon": {"size": int},
         "disks": ListOf({"id": str, "path": str, "readonly": bool, "rate_limiter_config": {"bandwidth": _BUCKET, "ops": _BUCKET}}),
         "net": _DEVICES,
     },

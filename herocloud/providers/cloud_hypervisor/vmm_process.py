@@ -103,6 +103,10 @@ def revive(place: Place, mark: Mark, work: Work) -> None:
         if seen.power != "running":
             revivals.note(data, sid, work)
             faults.reached("cloud-hypervisor.vm.revive.noted")
+            balloon = mark.machine.get("balloon", 0)
+            if readings.read(client.info(), process.pid).balloon != balloon:
+                # The memory was kept when its guest was asked to give back more or less of it.
+                client.resize({"desired_balloon": balloon})
             client.resume()
     memory_folders.remove(data, sid)
     attendance.wait(data, sid)

@@ -80,6 +80,12 @@ def _runs(data: Path, sid: str) -> bool:
     return identity.running(data, sid) is not None
 
 
+def _counters(data: Path, sid: str) -> dict[str, dict[str, int]]:
+    from herocloud.providers.qemu import boot
+
+    return boot.count(data, sid) if _runs(data, sid) else {}
+
+
 def _restarter(data: Path, sid: str) -> "VmmRestarter":
     from herocloud.providers.vmm.restarter import VmmRestarter
 
@@ -112,6 +118,7 @@ DECLARATION = Declaration(
         signs=_signs,
         note_answer=_note_answer,
         runs=_runs,
+        counters=_counters,
         restarter=_restarter,
         emulates=True,
         proves_kvm=True,

@@ -2,7 +2,8 @@
 
 The mark says that a process may be there before it is started, and the process writes down who it is before it becomes QEMU. So anyone who
 comes after a kill at any instant finds what there is: nothing, a machine whose guest has not begun, or one that runs; and goes on from
-there. Limits are in the command line; a machine that is pinned begins halted, is pinned, and only then its guest starts.
+there. Limits are in the command line; a machine that is pinned, or whose guest is to give memory back, begins halted, is pinned and has a
+balloon, and only then its guest starts.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.model import powers
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
+from herocloud.providers.qemu import balloon, command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import Work
@@ -91,7 +92,7 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
     with _first_talk(data, sid, process, work.cancelled) as talk:
         if queries.look(talk).status == "inmigrate":
             read(talk)
-        seen = hotplug.settle(talk, mark.machine)
+        seen = hotplug.settle(talk, mark.machine, revived=True)
         faults.reached("qemu.vm.boot.settled")
         if seen.power != "running":
             revivals.note(data, sid, work)
@@ -295,6 +296,13 @@ def version_of(data: Path, sid: str) -> str | None:
     answers = qmp.ask_many([socket], [qmp.Question("query-version")])[socket] or [None]
     numbers = (answers[0] or {}).get("qemu")
     return None if numbers is None else f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
+
+
+def count(data: Path, sid: str) -> dict[str, dict[str, int]]:
+    """Return how much of its memory a guest was asked to give back, and says that it gave; nothing where that is nothing."""
+    mark, socket = marks.read(data, sid), command_inputs.sockets_of(data, sid).looking
+    answers = qmp.ask_many([socket], [balloon.QUESTION, balloon.LEFT])[socket]
+    return balloon.count(mark.machine, answers) if mark is not None else {}
 
 
 def questions(data: Path, sid: str) -> queries.Look | None:

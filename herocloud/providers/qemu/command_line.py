@@ -92,7 +92,7 @@ def command(machine: Machine) -> list[str]:
     words = [machine.program, "-name", f"guest={machine.name},debug-threads=on", "-uuid", machine.uuid]
     words += ["-nodefaults", "-no-user-config", "-display", "none", "-sandbox", _SANDBOX, "-action", "panic=exit-failure"]
     words += ["-incoming", "defer"] if machine.waits else []
-    words += ["-S"] if part["affinity"] and part["restart"] == "no" else []
+    words += ["-S"] if (part["affinity"] or part.get("balloon")) and part["restart"] == "no" else []
     words += ["-machine", _board(machine, board), *_accelerator(machine.accelerator)]
     words += ["-smp", _processors(part), *_memory(part, shared=bool(machine.shares))]
     words += _boot(machine)

@@ -1,4 +1,4 @@
-"""Changing a machine while it runs: processors, memory, disks, cards, limits, pinning.
+"""Changing a machine while it runs: processors, memory, its balloon, disks, cards, limits, pinning.
 
 Each change is made from what is there, not from what was, so that one which was cut off is completed by making it again. What the guest has
 to agree to (letting go of a processor, of memory, of a device) is waited for, and when it does not agree the step fails and says so: a
@@ -14,13 +14,13 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import specs
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import command_inputs, command_line, queries
+from herocloud.providers.qemu import balloon, command_inputs, command_line, queries
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
 from herocloud.providers.vmm import files
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.supplies import Supplies
 
-_LIVE = ("vcpus", "memory", "affinity", "root", "volumes", "nics", "labels", "restart")
+_LIVE = ("vcpus", "memory", "balloon", "affinity", "root", "volumes", "nics", "labels", "restart")
 PATIENCE = 40.0
 """Seconds that a guest has to agree. One that boots just now needs most of them."""
 _AGAIN = 4.0
@@ -58,12 +58,18 @@ def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Js
         _set_processors(change, target["vcpus"], emulated=launched.get("accelerator") != "kvm")
         if machine["hotplug"]:
             _set_memory(change, target["memory"] - target["boot_memory"], huge=target["hugepages"])
+    wait = lambda is_done, why: _ask_until(change, lambda: None, is_done, why)  # noqa: E731
+    balloon.bring(change.talk, machine, target, seen.balloon, wait, held=seen.power == "paused")
     settle(change.talk, target)
 
 
-def settle(talk: Talk, target: Part) -> queries.Look:
-    """Put limits and pinning in force, which needs nobody's consent; returns how the machine was before."""
+def settle(talk: Talk, target: Part, *, revived: bool = False) -> queries.Look:
+    """Put limits and pinning in force, and ask for memory, which needs nobody's consent; returns how the machine was before.
+
+    One that was `revived` has the balloon that it had when its memory was kept.
+    """
     seen = queries.look(talk)
+    balloon.ask(talk, target, noted=None if revived else seen.balloon)
     if target["root"] is not None:
         limits = command_line.limits_of(target["root"]["rate"])
         if limits != {name: int(seen.limits.get(name) or 0) for name in limits}:
@@ -91,8 +97,8 @@ def grow(talk: Talk, device: str, size: int) -> None:
 
 
 def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:
-    for field in target:
-        before, after = machine.get(field), target[field]
+    for field in {**machine, **target}:
+        before, after = machine.get(field), target.get(field)
         fixed = field not in _LIVE or (field == "root" and (before is None or after is None or before["direct"] != after["direct"]))
         if before != after and fixed:
             raise Permanent(f"`{change.place.owner.address}`: `{field}` is fixed at boot; changing it needs a power-cycle")

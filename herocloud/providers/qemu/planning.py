@@ -47,6 +47,8 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slot
         return _judge_vcpus(after, machine)
     if path == "memory":
         return costs.of_memory(after, machine)
+    if path == "memory_options.balloon":
+        return costs.of_balloon(after, machine)
     known = costs.of_values(path, before, after, spec)
     if known is not None:
         return known
@@ -101,6 +103,8 @@ def unsupported(spec: Spec) -> list[Unsupported]:
         found.append(Unsupported("memory_options.hotplug", "memory is plugged in blocks of 2 MiB"))
     if spec["memory_options"]["hugepages"] and spec["memory"] % MEMORY_BLOCK:
         found.append(Unsupported("memory", "a VM in huge pages has a multiple of 2 MiB"))
+    if spec["memory_options"].get("thp") is False:
+        found.append(Unsupported("memory_options.thp", "QEMU asks the kernel for huge pages for all memory of its guests; leave `thp` out"))
     if _plugged_by(spec) > MOST_PORTS:
         found.append(Unsupported("volumes", f"a VM has at most {MOST_PORTS} volumes and network cards together"))
     return found

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import powers, specs
-from herocloud.providers.qemu import command_line
+from herocloud.providers.qemu import balloon, command_line
 from herocloud.providers.qemu.qmp import Question, Talk
 from herocloud.providers.vmm.answer_shapes import BadAnswer, ListOf, require
 
@@ -22,6 +22,7 @@ _ANSWERS: tuple[Any, ...] = (
     ListOf({"name": str}),
     int,
     {"bps-total": int, "bps-total-max": int, "iops-total": int},
+    balloon.NOTE,
 )
 """What QEMU may answer to each of the questions."""
 _REQUIRED = frozenset({"status", "cpu-index", "thread-id", "name"})
@@ -32,6 +33,7 @@ QUESTIONS = (
     Question("qom-list", {"path": "/machine/peripheral"}),
     Question("qom-get", {"path": f"/machine/peripheral/{command_line.HOT_MEMORY}", "property": "requested-size"}),
     Question("qom-get", {"path": f"/objects/{command_line.LIMITS}", "property": "limits"}),
+    balloon.QUESTION,
 )
 
 NOT_BEGUN = ("prelaunch", "inmigrate")
@@ -55,6 +57,8 @@ class Look(NamedTuple):
     limits: Mapping[str, Json]
     full: bool = True
     """Whether it was want of room that stopped the guest, where something about its disks did."""
+    balloon: int = 0
+    """How much of its memory the guest was asked to give back."""
 
     @property
     def power(self) -> str:
@@ -80,11 +84,11 @@ def read(answers: Sequence[Json] | None) -> Look | None:
                 require(answer, shape, question.command, _REQUIRED)
     except BadAnswer:
         return None
-    status, cpus, blocks, devices, memory, limits = all_answers
+    status, cpus, blocks, devices, memory, limits, asked = all_answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
     names = frozenset(device["name"] for device in devices or ())
     full = not any(block.get("io-status") == "failed" for block in blocks or ())
-    return Look(status["status"], cpus or (), disks, names, memory or 0, limits or {}, full)
+    return Look(status["status"], cpus or (), disks, names, memory or 0, limits or {}, full, balloon.read(asked))
 
 
 def look(talk: Talk) -> Look:
@@ -110,6 +114,9 @@ def machine_part(machine: Part, seen: Look | None) -> Part:
     changed: dict[str, Any] = dict(machine)
     changed["vcpus"] = len(seen.cpus)
     changed["memory"] = machine["boot_memory"] + seen.hot_memory
+    changed.pop("balloon", None)
+    if seen.balloon:
+        changed["balloon"] = seen.balloon
     changed["nics"] = [key for key in machine["nics"] if command_line.nic_id(key) in seen.devices] + _more_nics(machine, seen)
     there = [use for use in machine["volumes"] if command_line.volume_id(specs.plugged(use)) in seen.devices]
     changed["volumes"] = [_as_seen(use, seen) for use in there] + _more_volumes(machine, seen)

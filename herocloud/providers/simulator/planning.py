@@ -31,6 +31,8 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, ac
         )
     if path == "memory":
         return costs.of_memory(after, machine)
+    if path == "memory_options.balloon":
+        return costs.of_balloon(after, machine)
     return costs.of_values(path, before, after, spec) or costs.look_up(_COSTS, path)
 
 

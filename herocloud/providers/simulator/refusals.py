@@ -13,7 +13,7 @@ from herocloud.model.steps import READY
 from herocloud.providers.simulator import claims, copied_data, rows
 from herocloud.providers.simulator.rows import Row
 
-_AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "affinity", "topology", "root", "payload")
+_AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "thp", "affinity", "topology", "root", "payload")
 """What a guest learns once, when it boots; a VMM has no call to change it afterwards."""
 
 _LIVE = ("vm.resize", "vm.attach", "vm.detach")
@@ -89,6 +89,9 @@ def _check_sizes(row: Row, machine: Part) -> None:
     top = boot + int(machine.get("hotplug") or 0)
     if memory <= 0 or not boot <= memory <= top:
         raise Permanent(f"`{row.address}`: {memory} bytes of memory are outside {boot} to {top}")
+    balloon = int(machine.get("balloon") or 0)
+    if not 0 <= balloon < boot:
+        raise Permanent(f"`{row.address}`: a balloon of {balloon} bytes is not below the {boot} bytes it boots with")
 
 
 DATA = ("disk", "volume")

@@ -9,6 +9,7 @@ from herocloud.stack.findings import Findings
 from herocloud.stack.layers import View
 from herocloud.stack.names import Names
 
+PAGE = 4096
 SMALLEST_MEMORY = 16 * sizes.MIB
 """Below this no kernel gets to its first line; a smaller number usually lacks a letter of the unit."""
 
@@ -22,6 +23,8 @@ def check_views(views: Iterable[View], names: Names, host: Host | None, findings
         if fields.get("memory", SMALLEST_MEMORY) < SMALLEST_MEMORY and view.knows(findings, "memory"):
             detail = f"{sizes.format_size(fields['memory'])} is less than any system needs to start."
             findings.add("out-of-range", view.where("memory"), detail, "write at least 16 MiB")
+        if (fields.get("memory_options") or {}).get("balloon"):
+            _check_balloon(view, findings)
         if "cpu" in fields:
             _check_cpu(view, findings)
             if host is not None:
@@ -67,6 +70,25 @@ def _check_slices(view: View, findings: Findings) -> None:
         noun = "slice has" if number == 1 else "slices have"
         detail = f"{sizes.format_size(memory)} is more than {number} {noun}: {sizes.format_size(number * SLICE_MEMORY)}."
         findings.add("memory-over-slices", view.where(near), detail, f"take {needed} slices, or less memory", on_key=near != "memory")
+
+
+def _check_balloon(view: View, findings: Findings) -> None:
+    """Check what a guest is to give back: whole pages, fewer than it has."""
+    fields = view.fields
+    balloon, path = fields["memory_options"]["balloon"], view.where("memory_options", "balloon")
+    if balloon % PAGE:
+        detail = f"A guest gives whole pages of memory back, and {sizes.format_size(balloon)} would cut one."
+        findings.add("out-of-range", path, detail, "write a multiple of 4 KiB")
+    if fields["memory_options"].get("hugepages") and view.knows(findings, "memory_options", "hugepages"):
+        detail = "A guest gives small pages back, and a huge page stays its VM's as long as one part of it is in use."
+        findings.add("balloon-in-huge-pages", path, detail, "leave `balloon` out, or set `hugepages: false`")
+    if not all(view.knows(findings, key) for key in (("memory",) if "memory" in fields else ("memory", "slice", "slices"))):
+        return
+    slices = len(fields.get("slice") or ()) or fields.get("slices") or 1
+    memory = fields.get("memory") or SLICE_MEMORY * slices
+    if balloon >= memory:
+        detail = f"The VM has {sizes.format_size(memory)}, and cannot give {sizes.format_size(balloon)} of it back."
+        findings.add("balloon-over-memory", path, detail, f"write less than {sizes.format_size(memory)}")
 
 
 def _check_cpu(view: View, findings: Findings) -> None:

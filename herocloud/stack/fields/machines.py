@@ -80,6 +80,8 @@ class MemoryOptions(Block):
     hugepages: bool | None = optional("Backs the memory with huge pages; false by default.")
     mergeable: bool | None = optional("Lets the host merge equal pages; false by default.")
     hotplug: kinds.Room | None = optional("How much memory may be added while it runs; by default what its slices hold beyond `memory`.")
+    balloon: kinds.Room | None = optional("How much of its memory the guest gives back to the host; none by default.")
+    thp: bool | None = optional("Backs the memory with huge pages where the kernel finds some by itself; true by default.")
 
 
 class DiskRate(Block):

@@ -262,6 +262,35 @@ def test_more_queues_than_processors_are_refused(vmm: Any) -> None:
         vmm.client.add_disk(vmm.disk("data", num_queues=2))
 
 
+def test_a_balloon_is_what_was_asked_for_and_the_memory_that_is_left_what_was_given(vmm: Any) -> None:
+    vmm.running(balloon={"id": "balloon", "size": 16 * MIB, "deflate_on_oom": True})
+    vmm.client.resize({"desired_balloon": 64 * MIB})
+    # This guest gives nothing.
+    assert (vmm.info["config"]["balloon"]["size"], vmm.info["memory_actual_size"]) == (64 * MIB, 128 * MIB)
+    vmm.client.reboot()
+    assert vmm.info["config"]["balloon"]["size"] == 64 * MIB
+
+
+def test_a_balloon_is_compared_with_the_memory_at_boot_when_something_is_plugged_in(vmm: Any) -> None:
+    vmm.running(balloon={"id": "balloon", "size": 0})
+    vmm.client.resize({"desired_balloon": 128 * MIB})
+    with pytest.raises(Refusal, match="Balloon size"):
+        vmm.client.add_disk(vmm.disk("data"))
+    vmm.client.resize({"desired_balloon": 64 * MIB})
+    assert vmm.client.add_disk(vmm.disk("data"))
+
+
+def test_a_balloon_that_is_not_there_at_boot_is_never_there(vmm: Any) -> None:
+    vmm.running()
+    with pytest.raises(Refusal, match="Missing virtio-balloon"):
+        vmm.client.resize({"desired_balloon": 64 * MIB})
+
+
+def test_transparent_huge_pages_are_asked_for_unless_said_otherwise(vmm: Any) -> None:
+    vmm.running()
+    assert vmm.info["config"]["memory"]["thp"] is True
+
+
 def test_counters_that_never_counted_are_left_out(vmm: Any) -> None:
     vmm.running(disks=[vmm.disk("data")])
     counted = vmm.client.counters()["data"]

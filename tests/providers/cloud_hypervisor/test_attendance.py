@@ -16,6 +16,7 @@ from herocloud.providers.cloud_hypervisor import DECLARATION, attendant, signs_o
 from herocloud.providers.cloud_hypervisor.client import Lost
 from herocloud.providers.vmm import folders, identity
 from herocloud.providers.vmm.restarter import VmmRestarter
+from tests.providers.cloud_hypervisor.conftest import MIB, until
 
 
 @pytest.fixture
@@ -179,6 +180,13 @@ def test_a_running_vm_tells_what_its_devices_counted_and_another_nothing(bench: 
     assert "read_latency_min" not in counted, "nothing was read, so there is no shortest time"
     bench.power("vm.stop", "running", "stopped")
     assert DECLARATION.hypervisor.counters(bench.data, "v1") == {}
+
+
+def test_a_running_vm_tells_what_its_guest_really_gave_back(bench: Any) -> None:
+    bench.running(balloon=64 * MIB)
+    given = 0 if bench.real else 64 * MIB
+    counted = lambda: DECLARATION.hypervisor.counters(bench.data, "v1")["balloon"]  # noqa: E731
+    until(lambda: counted() == {"asked_bytes": 64 * MIB, "given_bytes": given}, "its guest gave what it gives")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -16,7 +16,7 @@ MIB = 1024**2
 USE = {"volume": "data", "readonly": False, "size": 4 * MIB}
 VICTIMS = pytest.mark.parametrize("victim", ["herocloud", "both"])
 LIVE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-    ("vm.resize", {}, {"vcpus": 2, "memory": 256 * MIB}),
+    ("vm.resize", {}, {"vcpus": 2, "memory": 256 * MIB, "balloon": 64 * MIB}),
     ("vm.attach", {}, {"volumes": [USE]}),
     ("vm.detach", {"volumes": [USE]}, {"volumes": []}),
     ("vm.update", {}, {"labels": {"tier": "data"}}),
@@ -48,7 +48,7 @@ def test_a_live_change_is_taken_back(
     # What the guest would have after a reboot of its own is the same.
     config = bench.info["config"]
     assert sorted(disk["id"] for disk in config.get("disks") or ()) == [f"volume-{use['volume']}" for use in before["volumes"]]
-    assert config["cpus"]["boot_vcpus"] == before["vcpus"]
+    assert (config["cpus"]["boot_vcpus"], config["balloon"]["size"]) == (before["vcpus"], 0)
     nothing_is_left(bench)
     assert path.exists(), "a volume outlives the VM"
 

@@ -55,6 +55,15 @@ def test_a_vm_goes_on_from_its_memory_in_another_process(bench: Any) -> None:
     assert bench.see()["machine"] == bench.machine(root={"direct": False, "rate": None}, volumes=[{"volume": "data", "readonly": False}])
 
 
+@pytest.mark.parametrize("asked", [{}, {"balloon": 16 * MIB}])
+def test_a_guest_is_asked_for_what_its_machine_says_now_and_not_for_what_its_memory_knows(bench: Any, asked: dict[str, int]) -> None:
+    bench.kept(balloon=64 * MIB)
+    bench.do("vm.configure", bench.machine(balloon=64 * MIB), bench.machine(**asked))
+    bench.driver.perform(bench.revival())
+    assert bench.see() == {"machine": bench.machine(**asked), "power": "running"}
+    assert bench.info["config"]["balloon"]["size"] == asked.get("balloon", 0)
+
+
 def test_it_goes_on_as_often_as_somebody_wants_and_can_be_kept_again(bench: Any) -> None:
     saved = bench.kept()
     for time in ("one-1", "one-2"):

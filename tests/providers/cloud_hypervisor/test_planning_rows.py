@@ -16,9 +16,10 @@ import pytest
 from herocloud.model.errors import Permanent
 from herocloud.model.specs import VmSpec
 from herocloud.model.words import Impact
-from herocloud.providers.cloud_hypervisor import planning, slots
+from herocloud.providers.cloud_hypervisor import planning, slots, vmm_process
 from herocloud.providers.seam import Attachment, Found, Tap
 from herocloud.providers.vmm import files, virtiofs
+from tests.providers.cloud_hypervisor.conftest import until
 
 MIB = 1024**2
 SPEC: dict[str, Any] = {
@@ -42,6 +43,12 @@ _ROWS = {
     "cpu.topology": ("test_what_is_fixed_at_boot_takes_a_power_cycle",),
     "cpu.affinity": ("test_what_is_fixed_at_boot_takes_a_power_cycle",),
     "memory_options": ("test_what_is_fixed_at_boot_takes_a_power_cycle", "test_huge_pages_take_a_power_cycle"),
+    "memory_options.balloon": (
+        "test_a_balloon_is_filled_and_emptied_live",
+        "test_a_balloon_that_the_guest_does_not_fill_is_a_failure",
+        "test_a_balloon_as_large_as_the_memory_at_boot_takes_a_power_cycle",
+    ),
+    "memory_options.thp": ("test_what_is_fixed_at_boot_takes_a_power_cycle",),
     "root_disk": ("test_a_root_disk_where_there_was_none_takes_a_power_cycle", "test_the_root_disk_grows_live"),
     "root_disk.direct": ("test_how_the_root_disk_is_opened_takes_a_power_cycle",),
     "root_disk.rate": ("test_how_the_root_disk_is_opened_takes_a_power_cycle",),
@@ -155,6 +162,7 @@ def test_more_vcpus_than_it_booted_room_for_take_a_power_cycle(bench: Any) -> No
         ("memory_options", {"hotplug": 128 * MIB}, ("memory", "hotplug_size", 128 * MIB)),
         ("memory_options", {"hotplug": 100 * MIB}, ("memory", "hotplug_size", 128 * MIB)),
         ("memory_options", {"mergeable": True}, ("memory", "mergeable", True)),
+        ("memory_options.thp", {"thp": False}, ("memory", "thp", False)),
         ("memory_options", {"boot_memory": 256 * MIB, "memory": 256 * MIB}, ("memory", "size", 256 * MIB)),
     ],
 )
@@ -187,6 +195,85 @@ def test_memory_outside_of_its_room_takes_a_power_cycle(bench: Any, wanted: int,
     assert _impact(bench, "memory", 128 * MIB, wanted * MIB) is Impact.REBOOT
     config = _cycle(bench, memory=wanted * MIB, boot_memory=wanted * MIB, hotplug=hotplug and hotplug * MIB)
     assert (config["memory"]["size"], config["memory"].get("hotplug_size")) == (wanted * MIB, hotplug and hotplug * MIB)
+
+
+def test_a_balloon_is_filled_and_emptied_live(bench: Any) -> None:
+    bench.running()
+    before, pages = bench.see()["machine"], bench.info["config"]["balloon"]
+    assert (pages["size"], _impact(bench, "memory_options.balloon", None, 64 * MIB)) == (0, Impact.LIVE)
+    work = bench.work("vm.resize", before, {**before, "balloon": 64 * MIB})
+    if bench.real:
+        # Its guest runs no driver here, so nobody gives anything back.
+        with pytest.raises(Permanent, match="has given 0 B of its memory back after 1 s where 64 MiB were asked for"):
+            bench.driver.perform(work)
+        assert (bench.see()["machine"], bench.info["config"]["balloon"]["size"]) == (before, 0)
+        return
+    _change(bench, "vm.resize", balloon=64 * MIB)
+    assert (bench.info["config"]["balloon"]["size"], bench.info["memory_actual_size"]) == (64 * MIB, 64 * MIB)
+    _change(bench, "vm.resize", balloon=96 * MIB)
+    assert bench.info["memory_actual_size"] == 32 * MIB
+    assert _impact(bench, "memory_options.balloon", 96 * MIB, None) is Impact.LIVE
+    bench.driver.undo(bench.work("vm.resize", before, bench.see()["machine"]))
+    assert (bench.see()["machine"], bench.info["memory_actual_size"]) == (before, 128 * MIB)
+
+
+def test_a_balloon_that_the_guest_does_not_fill_is_a_failure(bench: Any) -> None:
+    bench.running(payload={**bench.machine()["payload"], "cmdline": "guest=silent"})
+    before = bench.see()["machine"]
+    with pytest.raises(Permanent, match="64 MiB were asked for, and is asked for 0 B again"):
+        bench.driver.perform(bench.work("vm.resize", before, {**before, "balloon": 64 * MIB}))
+    assert bench.see()["machine"] == before
+
+
+def test_a_guest_that_is_held_fills_its_balloon_when_it_goes_on(bench: Any) -> None:
+    before = bench.running().see()["machine"]
+    bench.power("vm.pause", "running", "paused")
+    bench.do("vm.resize", before, {**before, "balloon": 64 * MIB})
+    assert (bench.see()["power"], bench.info["memory_actual_size"]) == ("paused", 128 * MIB)
+    bench.power("vm.resume", "paused", "running")
+    if not bench.real:
+        until(lambda: bench.info["memory_actual_size"] == 64 * MIB, "the guest gave what it was asked for")
+    assert bench.see() == {"machine": {**before, "balloon": 64 * MIB}, "power": "running"}
+
+
+def test_memory_changes_live_around_a_balloon(bench: Any) -> None:
+    if bench.real:
+        pytest.skip("needs a guest that takes memory, and gives it back")
+    bench.running(balloon=64 * MIB)
+    for memory in (256, 192):
+        # By as much as the balloon holds, too, which a look at the memory that is left cannot tell apart.
+        _change(bench, "vm.resize", memory=memory * MIB)
+        until(lambda memory=memory: bench.info["memory_actual_size"] == (memory - 64) * MIB, "the balloon is filled again")  # type: ignore[misc]
+    _change(bench, "vm.resize", memory=128 * MIB, balloon=32 * MIB)
+    assert bench.info["memory_actual_size"] == 96 * MIB
+
+
+def test_what_a_guest_really_gave_back_is_no_drift_and_what_it_was_asked_for_is(bench: Any) -> None:
+    silent = {**bench.machine()["payload"], "cmdline": "guest=silent"}
+    bench.running(balloon=64 * MIB, payload=silent)
+    assert (bench.see()["machine"]["balloon"], bench.info["memory_actual_size"]) == (64 * MIB, 128 * MIB)
+    with vmm_process.open_client(bench.data, "v1") as client:
+        client.resize({"desired_balloon": 16 * MIB})
+    assert bench.see()["machine"]["balloon"] == 16 * MIB
+    with vmm_process.open_client(bench.data, "v1") as client:
+        client.resize({"desired_balloon": 0})
+    assert "balloon" not in bench.see()["machine"]
+
+
+def test_a_balloon_is_there_again_after_every_start(bench: Any) -> None:
+    bench.running(balloon=64 * MIB)
+    with vmm_process.open_client(bench.data, "v1") as client:
+        client.reboot()
+    assert bench.see()["machine"]["balloon"] == 64 * MIB
+    assert _cycle(bench, vcpus=2)["balloon"]["size"] == 64 * MIB
+
+
+def test_a_balloon_as_large_as_the_memory_at_boot_takes_a_power_cycle(bench: Any) -> None:
+    bench.running(**({} if bench.real else {"memory": 256 * MIB}))
+    before = bench.see()["machine"]
+    assert planning.judge("memory_options.balloon", None, 128 * MIB, SPEC, before).impact is Impact.REBOOT
+    config = _cycle(bench, memory=256 * MIB, boot_memory=256 * MIB, balloon=128 * MIB)
+    assert (config["memory"]["size"], config["balloon"]["size"]) == (256 * MIB, 128 * MIB)
 
 
 def test_huge_pages_take_a_power_cycle(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,14 @@ def test_nodes_of_disks_have_names_that_qemu_takes(name: str) -> None:
     assert len(command_line.node_of(command_line.volume_id(name))) <= 31
 
 
-@pytest.mark.parametrize(("pinned", "restart", "halted"), [(None, "no", False), ([[0]], "no", True), ([[0]], "on-failure", False)])
-def test_a_machine_waits_only_to_be_pinned_and_not_when_it_is_started_again_by_itself(machine, pinned, restart, halted) -> None:
-    assert ("-S" in command_line.command(_machine(machine(affinity=pinned, restart=restart)))) is halted
+_ASKED_FIRST = (("affinity", [[0]]), ("balloon", 4096))
+
+
+@pytest.mark.parametrize(
+    ("more", "restart", "halted"),
+    [({}, "no", False), *(({name: value}, way, way == "no") for name, value in _ASKED_FIRST for way in ("no", "on-failure"))],
+)
+def test_a_machine_waits_only_for_what_is_asked_before_its_guest_starts_and_not_when_it_is_started_again_by_itself(
+    machine, more, restart, halted
+) -> None:
+    assert ("-S" in command_line.command(_machine(machine(**more, restart=restart)))) is halted

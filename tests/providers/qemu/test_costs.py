@@ -24,6 +24,9 @@ RATE = {"bandwidth": 1, "burst": None, "iops": None}
         ("cpu.max", 4, 8, Impact.REBOOT),
         ("cpu.topology", None, {}, Impact.REBOOT),
         ("memory_options.hugepages", False, True, Impact.REBOOT),
+        ("memory_options.balloon", None, 255 * 1024**2, Impact.LIVE),
+        ("memory_options.balloon", 64 * 1024**2, None, Impact.LIVE),
+        ("memory_options.balloon", None, 256 * 1024**2, Impact.REBOOT),
         ("root_disk.rate.iops", 1, 2, Impact.LIVE),
         ("root_disk.direct", False, True, Impact.REBOOT),
         ("root_disk.direct", {"direct": False, "rate": None}, {"direct": False, "rate": RATE}, Impact.LIVE),
@@ -95,6 +98,7 @@ def test_slots_of_an_emulated_machine_do_not_run_out(machine) -> None:
         ({"cpu": {"max": 256}}, ["cpu.max"]),
         ({"memory_options": {"hotplug": 1, "hugepages": False}}, ["memory_options.hotplug"]),
         ({"memory_options": {"hotplug": 0, "hugepages": True}, "memory": 3}, ["memory"]),
+        ({"memory_options": {"hotplug": 0, "hugepages": False, "thp": False}}, ["memory_options.thp"]),
         ({"volumes": [{"volume": str(number)} for number in range(20)]}, ["volumes"]),
     ],
 )

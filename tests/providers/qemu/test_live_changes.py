@@ -6,7 +6,7 @@ One guest is booted for all of these, with a card in user mode so that nobody ne
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.qemu import boot, kvm_probe
+from herocloud.providers.qemu import DECLARATION, boot, kvm_probe
 from herocloud.providers.seam import Found
 
 pytestmark = pytest.mark.guest
@@ -48,6 +48,22 @@ def test_memory_comes_and_goes(guest, mib) -> None:
     assert guest.wait(heard)
     guest.driver.undo(work)
     assert guest.see()["machine"]["memory"] == 256 * mib
+
+
+def test_memory_is_given_back_and_taken_again(guest, mib) -> None:
+    before = guest.see()["machine"]
+    counted = lambda: DECLARATION.hypervisor.counters(guest.data, "v1").get("balloon")  # noqa: E731
+    assert counted() is None
+    work = _change(guest, "vm.resize", balloon=64 * mib)
+    assert counted() == {"asked_bytes": 64 * mib, "given_bytes": 64 * mib}
+    _change(guest, "vm.resize", balloon=96 * mib)
+    # Around it the memory grows and shrinks as ever.
+    _change(guest, "vm.resize", memory=320 * mib)
+    _change(guest, "vm.resize", memory=256 * mib, balloon=64 * mib)
+    assert counted() == {"asked_bytes": 64 * mib, "given_bytes": 64 * mib}
+    guest.driver.undo(work)
+    assert guest.see()["machine"] == before
+    assert counted() is None
 
 
 def test_a_disk_is_plugged_in_grown_and_unplugged(guest, mib) -> None:

@@ -149,9 +149,10 @@ class Vmm:
     def _info(self) -> Json:
         config = self._stored()
         memory = config["memory"]
-        size = memory["size"] + (self._machine.plugged if self._machine else 0)
-        balloon = (config.get("balloon") or {}).get("size", 0) if self._machine else 0
-        found = {"config": config, "state": self._machine.state if self._machine else "Created", "memory_actual_size": size - balloon}
+        size = memory["size"]
+        if self._machine is not None:
+            size = max(0, size - self._machine.given_back) + self._machine.plugged
+        found = {"config": config, "state": self._machine.state if self._machine else "Created", "memory_actual_size": size}
         if self._machine is not None:
             found["device_tree"] = self._machine.tree
         return schema.shown(copy.deepcopy(found), self.major)
@@ -217,6 +218,8 @@ class Vmm:
             return
         config["cpus"]["boot_vcpus"] = request["desired_vcpus"] or config["cpus"]["boot_vcpus"]
         config["memory"]["size"] = request["desired_ram"] or config["memory"]["size"]
+        if request["desired_balloon"] is not None and config.get("balloon"):
+            config["balloon"]["size"] = request["desired_balloon"]
 
     def _resize_disk(self, given: Json) -> None:
         request = schema.read("resize-disk", given, self.major)

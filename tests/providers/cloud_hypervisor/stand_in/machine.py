@@ -31,6 +31,7 @@ class Machine:
         self._pending_cpus = False
         self._next_name, self._next_slot = 0, 1
         self.plugged = config["memory"]["hotplugged_size"] or 0
+        self.given_back = 0
         schema.validate(config)
         self._check_payload()
         self.behavior = guest.behavior_of(config["payload"])
@@ -50,13 +51,14 @@ class Machine:
         guest.begin(self.behavior, self._clock, power_off=power_off, reboot=reboot, panic=panic)
         if self.behavior == "lively":
             self._clock.after(guest.DELAY, self._activate)
+            self._clock.after(guest.DELAY, self._fill_balloon)
 
     def go_on(self, saved: dict[str, Json]) -> None:
         """Lock the disks and be where the guest was, which began long ago; it is held until somebody lets it go on."""
         if sorted(self.tree) != sorted(saved["tree"]):
             raise Refusal("Error from device manager", "Could not find the state of a device in the snapshot")
         self._begin("Paused")
-        self.tree, self.plugged = saved["tree"], saved["plugged"]
+        self.tree, self.plugged, self.given_back = saved["tree"], saved["plugged"], saved["given_back"]
 
     def _begin(self, state: str) -> None:
         for name, held in self._held.items():
@@ -90,7 +92,10 @@ class Machine:
         if request["desired_balloon"] is not None:
             if not self.config.get("balloon"):
                 raise Refusal("Error from device manager", "Missing virtio-balloon, can't proceed as expected")
+            # Nobody compares it with the memory here; the next boot, and the next device, do.
             self.config["balloon"]["size"] = request["desired_balloon"]
+            if self.behavior == "lively":
+                self._clock.after(guest.DELAY, self._fill_balloon)
         self._events.add("vm", "resized")
 
     def resize_disk(self, name: str, size: int) -> None:
@@ -163,6 +168,8 @@ class Machine:
             raise Refusal("Cannot resume VM", f"Invalid transition: {self.state} to Running")
         self._events.add("vm", "resuming")
         self.state = "Running"
+        if self.behavior == "lively":
+            self._clock.after(guest.DELAY, self._fill_balloon)
         self._events.add("vm", "resumed")
 
     def counters(self) -> dict[str, dict[str, int]]:
@@ -296,6 +303,11 @@ class Machine:
 
     def _plug(self, more: int) -> None:
         self.plugged = more
+
+    def _fill_balloon(self) -> None:
+        """Give back what the program asks for; a guest that is held does so when it goes on."""
+        if self.state == "Running":
+            self.given_back = ((self.config.get("balloon") or {}).get("size") or 0) >> 12 << 12
 
 
 def _add_to(config: dict[str, Json], kind: str, device: dict[str, Json]) -> None:

@@ -30,7 +30,7 @@ def write(url: str, config: Json, machine: Any) -> None:
     folder = folder_of(url, "Cannot send VM snapshot")
     size = config["memory"]["size"] + machine.plugged
     _make(folder, "config.json", "Error creating VM config snapshot file", json.dumps(config).encode())
-    state = {"size": size, "tree": machine.tree, "plugged": machine.plugged}
+    state = {"size": size, "tree": machine.tree, "plugged": machine.plugged, "given_back": machine.given_back}
     _make(folder, "state.json", "Error creating VM state snapshot file", json.dumps(state).encode())
     path = os.path.join(folder, _MEMORY)
     _make(folder, _MEMORY, f'Error creating memory snapshot file "{path}"', _WORD + str(size).encode(), size)
