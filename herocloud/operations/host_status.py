@@ -135,9 +135,7 @@ def _check_folder(folder: Path) -> Iterator[Check]:
         yield Check("herocloud", "data folder", ok=writable, detail=f"{folder} is not there yet", hint=hint)
         return
     writable = folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
-    yield Check(
-        "herocloud", "data folder", ok=writable, detail=str(folder), hint="" if writable else "its owner can write to it, you cannot"
-    )
+    yield Check("herocloud", "data folder", ok=writable, detail=str(folder), hint="" if writable else _way_to_write(folder))
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize
     yield Check(
@@ -147,6 +145,12 @@ def _check_folder(folder: Path) -> Iterator[Check]:
         detail=sizes.show_size(free),
         hint="" if free > sizes.GIB else "less than 1 GiB is left",
     )
+
+
+def _way_to_write(folder: Path) -> str:
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "its file system is mounted read-only: mount it writable, or name another folder with --data-dir"
+    return "its owner can write to it, you cannot"
 
 
 def _check_state(folder: Path) -> Iterator[Check]:

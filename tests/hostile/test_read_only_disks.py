@@ -82,6 +82,8 @@ for words in WRITES:
 for words in ("resume -y", "resume --rollback -y") if point else ():
     if "Read-only file system" not in expect(1, *words.split()).stderr:
         print(words, "does not say why")
+if "mounted read-only" not in run("doctor").stdout:
+    print("doctor does not say that it is read-only")
 mount("rw")
 if everything() != before:
     print("something has changed")

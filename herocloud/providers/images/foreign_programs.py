@@ -14,6 +14,7 @@ _MEMORY = 2048 * _MIB
 """Address space of qemu-img: it keeps tables of the image and a few buffers, and every thread reserves some."""
 _BESIDE = 512 * _MIB
 """Address space of an interpreter beside what unpacking itself takes."""
+_PACKAGES = ("site-packages", "dist-packages")
 _WORDS = 64 * 1024
 _LONGEST = 6 * 3600
 _CHILD = """\
@@ -61,7 +62,7 @@ def unpack(path: Path, how: str, memory: int) -> Iterator[bytes]:
     from herocloud.providers.vmm import tool_cage
     from herocloud.providers.vmm.tool_cage import Bounds, Files
 
-    places = [str(Path(place).absolute()) for place in sys.path if place and Path(place).is_dir()]
+    places = [place for place in _libraries() if Path(place).is_dir()]
     home = str(Path(herocloud.__file__).parent.parent)
     command = [sys.executable, "-I", "-c", _CHILD, str(path.absolute()), how, str(memory), "\x1f".join([home, *places])]
     files = Files(reads=[path], libraries=[Path(place) for place in dict.fromkeys([str(Path(herocloud.__file__).parent), *places])])
@@ -69,3 +70,11 @@ def unpack(path: Path, how: str, memory: int) -> Iterator[bytes]:
         yield from tool_cage.stream(command, files, Bounds(memory + _BESIDE, _LONGEST, _WORDS))
     except CommandError as error:
         raise Permanent(error.stderr.strip() or f"`decompress: {how}` ended unexpectedly ({error})") from error
+
+
+def _libraries() -> Iterator[str]:
+    """Yield the folders of installed packages. Where a command or a daemon was started from is on the path too, and is nothing to show."""
+    for place in sys.path:
+        path = Path(place).absolute()
+        if place and (path.name in _PACKAGES or any(path.is_relative_to(prefix) for prefix in {sys.prefix, sys.base_prefix} - {"/"})):
+            yield str(path)
