@@ -127,7 +127,7 @@ COMMANDS: Mapping[str, Leaf | Group] = {
             "status": Leaf("daemon", "status", "Show whether a daemon runs for this data folder."),
             "stop": Leaf("daemon", "stop", "End the daemon; VMs run on."),
             "logs": Leaf("daemon", "logs", "Show what a detached daemon wrote last."),
-            "install": Leaf("daemon", "install", "Write the units of systemd for the daemon and for starting VMs at boot."),
+            "install": Leaf("daemon", "install", "Write the units of systemd for the daemon, its socket, and for starting VMs at boot."),
         },
     ),
     "completion": Leaf("information", "completion", "Print or install tab completion for a shell."),

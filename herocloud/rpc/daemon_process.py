@@ -19,13 +19,12 @@ from typing import IO, Any, NamedTuple
 from herocloud.model.applies import Caller
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
-from herocloud.rpc import tcp
+from herocloud.rpc import tcp, unix_socket
 from herocloud.rpc.tcp import Tcp
 
 LOCK = "daemon.lock"
 RECORD = "daemon.json"
 LOG = "daemon.log"
-SOCKET = "rpc.sock"
 START_SECONDS = 30.0
 STOP_SECONDS = 60.0
 _PAUSE = 0.05
@@ -56,8 +55,8 @@ def choose_socket(folder: Path, given: Path | None, environment: Mapping[str, st
     own = folders.runtime_root(folder, environment)
     usual = {name: value for name, value in environment.items() if name != "HEROCLOUD_DATA_DIR"}
     if folder == inputs.choose_folder(None, usual, root=os.geteuid() == 0):
-        return own.parent / SOCKET
-    return own / SOCKET
+        return own.parent / unix_socket.NAME
+    return own / unix_socket.NAME
 
 
 def find(folder: Path) -> Process | None:
@@ -73,8 +72,11 @@ def find(folder: Path) -> Process | None:
 
 
 @contextlib.contextmanager
-def be_the_only_one(folder: Path, socket: Path) -> Iterator[None]:
-    """Be the daemon of a data folder while inside; raises Locked when another one is."""
+def be_the_only_one(folder: Path) -> Iterator[Callable[[Path], None]]:
+    """Be the daemon of a data folder while inside; raises Locked when another one is.
+
+    What it yields records where this one listens, by which it is found.
+    """
     import herocloud
     from herocloud.state import holders
 
@@ -84,19 +86,23 @@ def be_the_only_one(folder: Path, socket: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _runs_already(folder) from None
-        pid = os.getpid()
-        own = Process(pid, holders.read_start_time(pid) or 0, holders.read_boot_id(), str(socket), time.time(), herocloud.__version__)
-        (folder / RECORD).write_text(json.dumps(own._asdict()), encoding="utf-8")
+
+        def record(socket: Path) -> None:
+            import logging
+
+            pid = os.getpid()
+            own = Process(pid, holders.read_start_time(pid) or 0, holders.read_boot_id(), str(socket), time.time(), herocloud.__version__)
+            (folder / RECORD).write_text(json.dumps(own._asdict()), encoding="utf-8")
+            logging.getLogger(__name__).info("listening at %s", socket)
+
         try:
-            yield
+            yield record
         finally:
             (folder / RECORD).unlink(missing_ok=True)
 
 
 def detach(folder: Path, arguments: Sequence[str]) -> Process:
     """Start a daemon that outlives this command, and return it once it answers; raises Refused with its last words when it does not."""
-    from herocloud.rpc import unix_socket
-
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if find(folder) is not None:
         raise _runs_already(folder)
@@ -107,7 +113,7 @@ def detach(folder: Path, arguments: Sequence[str]) -> Process:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         process = find(folder)
-        if process is not None and process.pid == child.pid and unix_socket.is_answered(Path(process.socket)):
+        if process is not None and process.pid == child.pid and is_answering(process):
             return process
         if child.poll() is not None:
             break
@@ -177,9 +183,21 @@ def run(folder: Path, socket: Path, environment: Mapping[str, str], listener: Tc
     from herocloud.rpc import service
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
-    with be_the_only_one(folder, socket):
-        log = logging.getLogger(__name__)
-        service.run(service.settings_for(folder, socket, listener), environment, lambda path: log.info("listening at %s", path))
+    with be_the_only_one(folder) as record:
+        service.run(service.settings_for(folder, socket, listener), environment, record)
+
+
+def is_answering(process: Process) -> bool:
+    """Return whether a daemon answers calls: it has opened its files by then, and whatever it listens at."""
+    from herocloud.rpc.client import Client
+    from herocloud.rpc.client.call_errors import ClientError
+
+    with Client(process.socket, timeout=1.0) as client:
+        try:
+            client.rpc_health()
+        except ClientError:
+            return False
+        return True
 
 
 def ask_health(process: Process) -> dict[str, Any]:
@@ -194,14 +212,15 @@ def ask_health(process: Process) -> dict[str, Any]:
         return {"ready": False, "reasons": [str(error)]}
 
 
-def install(folder: Path, target: Path | None) -> list[Path]:
+def install(folder: Path, target: Path | None, environment: Mapping[str, str]) -> list[Path]:
     """Write the units of systemd, which bring VMs back from the next boot of the host on."""
-    from herocloud.operations import host_boot
+    from herocloud.operations import host_boot, inputs
     from herocloud.rpc import units
     from herocloud.state import holders
 
     host_boot.expect(folder, holders.read_boot_id())
-    return units.write(folder, units.FOLDER if target is None else target)
+    socket = choose_socket(folder, None, environment)
+    return units.write(folder, units.FOLDER if target is None else target, socket, inputs.read_daemon_settings(folder).group)
 
 
 def bring_back(folder: Path, note: Callable[[str], None], caller: Caller) -> list[str]:

@@ -6,7 +6,6 @@ import ctypes
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from herocloud.rpc import (
     document,
     endpoints,
     error_answers,
+    listeners,
     method_table,
     metrics,
     recovery,
@@ -36,6 +36,7 @@ from herocloud.rpc.endpoints import Handlers, Health
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
+from herocloud.rpc.listeners import Listeners
 from herocloud.rpc.method_table import Method
 from herocloud.rpc.methods import (
     clone_methods,
@@ -57,7 +58,6 @@ from herocloud.rpc.upkeep import LOOK_SECONDS, Upkeep
 
 log = logging.getLogger(__name__)
 
-SOCKET = "rpc.sock"
 STOP_SECONDS = 30.0
 """What jobs get to finish the steps that they are in."""
 _THREADS = 256
@@ -102,7 +102,7 @@ class Settings(NamedTuple):
     intervals: Intervals = Intervals()
     """How often it does its chores."""
     tcp: Tcp | None = None
-    """A listener over TCP beside the socket."""
+    """The listener over TCP beside the socket."""
 
 
 def settings_for(folder: Path, socket: Path, listener: Tcp | None = None) -> Settings:
@@ -193,14 +193,14 @@ class Service:
         health_info = service_methods.health(self.desk)
         return Health(health_info.ready, tuple(health_info.reasons), health_info.model_dump(mode="json"))
 
-    async def serve(self, listeners: list[socket.socket], stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
+    async def serve(self, listeners: Listeners, stop: asyncio.Event, ready: Callable[[], object] = lambda: None) -> None:
         """Answer until `stop` is set."""
         handlers = self.handlers()
-        servers = [(_Server(_configure(endpoints.make(handlers))), listeners)]
-        if self.settings.tcp is not None:
-            access = endpoints.Access(tcp.read_token(self.settings.tcp.token_file), tcp.hosts(self.settings.tcp))
-            config = _configure(endpoints.make(handlers, access), self.settings.tcp)
-            servers.append((_Server(config), [tcp.bind(self.settings.tcp)]))
+        servers = [(_Server(_configure(endpoints.make(handlers))), list(listeners.local))]
+        if (public := listeners.public) is not None:
+            access = endpoints.Access(public.token, tcp.hosts(public.settings))
+            config = _configure(endpoints.make(handlers, access), public.settings)
+            servers.append((_Server(config), [public.socket]))
         running = [asyncio.create_task(server.serve(sockets=given)) for server, given in servers]
         ready()
         waiting = asyncio.create_task(stop.wait())
@@ -273,26 +273,19 @@ def discovery() -> dict[str, Json]:
         "health": "/health",
         "events": "/events",
         "metrics": "/metrics",
-        "socket": SOCKET,
+        "socket": unix_socket.NAME,
     }
 
 
-def run(settings: Settings, environment: Mapping[str, str], ready: Callable[[Path], None] = lambda _path: None) -> None:
-    """Run a daemon in this process until SIGTERM or SIGINT."""
-    given = systemd.take_sockets(environment, os.getpid())
-    listeners = given or [unix_socket.bind(settings.socket, settings.group)]
-    identity = None if given else unix_socket.identify(settings.socket)
-    try:
+def run(settings: Settings, environment: Mapping[str, str], listening: Callable[[Path], None]) -> None:
+    """Run a daemon in this process until SIGTERM or SIGINT; `listening` is told where as soon as callers may connect there."""
+    with listeners.bind(settings.socket, settings.group, settings.tcp, environment) as bound:
+        listening(bound.path)
         service = Service(settings)
         try:
-            asyncio.run(_run(service, listeners, environment, lambda: ready(settings.socket)))
+            asyncio.run(_run(service, bound, environment))
         finally:
             service.close()
-    finally:
-        for listener in listeners:
-            listener.close()
-        if identity is not None:
-            unix_socket.remove(settings.socket, identity)
 
 
 _SWITCH_SECONDS = 0.0005
@@ -310,7 +303,7 @@ def _share_memory_of_threads() -> None:
         ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
 
 
-async def _run(service: Service, listeners: list[socket.socket], environment: Mapping[str, str], ready: Callable[[], None]) -> None:
+async def _run(service: Service, bound: Listeners, environment: Mapping[str, str]) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     _share_memory_of_threads()
     stop = asyncio.Event()
@@ -318,13 +311,9 @@ async def _run(service: Service, listeners: list[socket.socket], environment: Ma
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
-    def is_ready() -> None:
-        systemd.notify("READY=1", environment)
-        ready()
-
     watchdog = asyncio.create_task(_feed_watchdog(environment))
     try:
-        await service.serve(listeners, stop, is_ready)
+        await service.serve(bound, stop, lambda: systemd.notify("READY=1", environment))
     finally:
         systemd.notify("STOPPING=1", environment)
         watchdog.cancel()

@@ -77,7 +77,7 @@ def read_token(path: Path) -> str:
 
 
 def bind(tcp: Tcp) -> socket.socket:
-    """Listen."""
+    """Listen; connections wait from now on until somebody answers them."""
     family = socket.AF_INET6 if ":" in tcp.address else socket.AF_INET
     try:
         listener = socket.create_server((tcp.address, tcp.port), family=family, backlog=128)

@@ -14,6 +14,8 @@ from pathlib import Path
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
 
+NAME = "rpc.sock"
+"""What it is called in the runtime folder."""
 MODE = 0o660
 LONGEST_PATH = 107
 """What `sockaddr_un` holds without its closing zero."""

@@ -1,6 +1,7 @@
 """A daemon on a simulated host, in a thread of its own, reached over its real socket."""
 
 import asyncio
+import contextlib
 import http.client
 import json
 import shutil
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from herocloud.rpc import service, unix_socket
+from herocloud.rpc import listeners, service
 from herocloud.rpc.service import Service, Settings
 
 HOST_FILE = """\
@@ -72,8 +73,10 @@ class Daemon:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
         self.path = folder / "rpc.sock"
-        self.service = Service(Settings(folder, self.path, **settings))
-        self._listener = unix_socket.bind(self.path)
+        chosen = Settings(folder, self.path, **settings)
+        self.service = Service(chosen)
+        self._files = contextlib.ExitStack()
+        self._listeners = self._files.enter_context(listeners.bind(self.path, None, chosen.tcp, {}))
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._ready = threading.Event()
@@ -83,14 +86,14 @@ class Daemon:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self.service.serve([self._listener], self._stop, self._ready.set))
+        self._loop.run_until_complete(self.service.serve(self._listeners, self._stop, self._ready.set))
         self._loop.close()
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(SECONDS)
         self.service.close()
-        self._listener.close()
+        self._files.close()
 
     def request(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Reply:
         connection = Connection(self.path)

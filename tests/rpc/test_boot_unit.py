@@ -45,7 +45,11 @@ def powers(shop: Any) -> dict[str, str]:
 def test_the_first_boot_after_the_units_were_written_brings_vms_back(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said = shop.done("daemon", "install", "--units", "units").out
     assert "systemctl enable" in said
-    assert sorted(path.name for path in (shop.folder / "units").iterdir()) == ["herocloud-boot.service", "herocloud.service"]
+    assert sorted(path.name for path in (shop.folder / "units").iterdir()) == [
+        "herocloud-boot.service",
+        "herocloud.service",
+        "herocloud.socket",
+    ]
     reboot(shop, monkeypatch, "the next boot")
     shop.done("daemon", "run", "--boot-only")
     assert powers(shop) == {"vm.web": "running", "vm.idle": "stopped"}

@@ -106,10 +106,13 @@ def install(
         Path | None, flags.option("--units", variable="", metavar="DIR", help="Folder of the units; /etc/systemd/system by default.")
     ] = None,
 ) -> int:
-    """Write the units of systemd for the daemon and for starting VMs at boot."""
-    written = daemon_process.install(call.folder, units)
+    """Write the units of systemd for the daemon, its socket, and for starting VMs at boot."""
+    written = daemon_process.install(call.folder, units, call.environment)
     text = "\n".join(f"Wrote {path}." for path in written)
-    hint = "Start it with `systemctl daemon-reload && systemctl enable --now herocloud herocloud-boot`."
+    hint = (
+        "Start it with `systemctl daemon-reload && systemctl enable --now herocloud herocloud-boot`;"
+        " `herocloud.socket` instead of `herocloud` starts it for its first caller."
+    )
     presentation.show(call, lambda: {"format_version": "1.0", "units": [os.fspath(path) for path in written]}, lambda: f"{text}\n{hint}")
     return exit_codes.DONE
 
