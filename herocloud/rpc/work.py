@@ -48,7 +48,13 @@ class Decided:
 def how_for(run: Run, options: Options | None = None, environment: Mapping[str, str] = {}) -> How:
     """Return how a job runs its plan; `environment` is what its caller sent for `env:`."""
     caller = Caller(run.job.caller, f"rpc {run.job.method}", run.id)
-    return How(options or Options(), run.watch, LOCK_SECONDS, run.note, caller, run.interrupts, environment=environment, tidies=False)
+
+    def note(text: str) -> None:
+        # Mostly it is told that it waits for a lock, and others need not wait with it.
+        run.leave_gate()
+        run.note(text)
+
+    return How(options or Options(), run.watch, LOCK_SECONDS, note, caller, run.interrupts, environment=environment, tidies=False)
 
 
 def how_for_edit(desk: Desk, method: str) -> How:

@@ -5,14 +5,19 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from herocloud.model.applies import Scope
+from herocloud.model.ids import Address
+from herocloud.operations import deployment
 from herocloud.providers.seam import Work
 from herocloud.providers.simulator.driving import SimulatorDriver
 from herocloud.rpc import dispatch
+from herocloud.state import locking
 
 
 def try_to(daemon: Any, method: str, **params: Any) -> Any:
@@ -150,6 +155,39 @@ def test_jobs_of_one_vm_run_in_the_order_in_which_they_were_asked_for(daemon: An
     moments = [(job["started_at"], job["ended_at"]) for job in ended]
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(moments))
     assert daemon.call("get_vm", sid=sid)["status"] == "stopped"
+
+
+def test_a_job_that_waits_for_the_lock_of_a_command_holds_up_no_other(daemon: Any) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
+    # Nobody is let through for having waited long.
+    daemon.service.jobs.gate._seconds = 3600.0
+    with locking.hold(daemon.folder, "vm stop", None, 5.0, scope=Scope(deployment.STACK, Address("vm.web"))):
+        waiting = daemon.call("stop_vm", sid=sid)
+        assert daemon.call("deploy_vm", name="other", slice_sid="s2", image="tiny", wait=30)["status"] == "done"
+        assert daemon.call("get_job", job_id=waiting["job_id"])["status"] == "running"
+    assert daemon.call("wait_job", job_id=waiting["job_id"], timeout=60)["status"] == "done"
+
+
+def test_jobs_at_once_are_planned_once_each_however_slow_that_is(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The image that all of them boot is there already, and changes for nobody.
+    daemon.call("deploy_vm", name="first", slice_sid="s7", image="tiny", wait=30)
+    planned: list[str] = []
+    plan = deployment.plan_deploy
+
+    def plan_slowly(folder: Path, wanted: deployment.DeployWanted, *more: Any) -> Any:
+        planned.append(wanted.name)
+        time.sleep(0.6)
+        return plan(folder, wanted, *more)
+
+    monkeypatch.setattr(deployment, "plan_deploy", plan_slowly)
+
+    def deploy(number: int) -> Any:
+        return daemon.call("deploy_vm", name=f"vm{number}", slice_sid=f"s{number}", image="tiny", wait=30)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        jobs = list(pool.map(deploy, range(1, 5)))
+    assert [job["status"] for job in jobs] == ["done"] * 4
+    assert sorted(planned) == ["vm1", "vm2", "vm3", "vm4"]
 
 
 def test_a_plan_that_was_shown_is_applied_as_it_was_approved(daemon: Any) -> None:
