@@ -96,7 +96,9 @@ class _Calls:
 
     async def _respond(self, request: Request) -> Response:
         try:
-            body = await asyncio.wait_for(_read_body(request), BODY_SECONDS)
+            # A task for each request, as `wait_for` makes one, would wait for its turn once more.
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read_body(request)
         except TimeoutError:
             data = _finding(f"The body took longer than {BODY_SECONDS:.0f} s to arrive.")
             return _answer(framing.write_error("null", INVALID_REQUEST, data), 408, closes=True)

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import ctypes
+import gc
+import importlib
 import logging
 import os
 import signal
@@ -303,6 +305,18 @@ def _share_memory_of_threads() -> None:
         ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
 
 
+_WORKS_WITH = ("plan.imperative_vms", "plan.vm_power", "apply.executor", "stack.load", "operations.apply")
+"""What jobs load when there is a first one."""
+
+
+def _set_apart_what_stays() -> None:
+    """Keep the collector of garbage from walking what is there for good: that takes 50 ms each time, in which nobody else computes."""
+    for name in _WORKS_WITH:
+        importlib.import_module(f"herocloud.{name}")
+    gc.collect()
+    gc.freeze()
+
+
 async def _run(service: Service, bound: Listeners, environment: Mapping[str, str]) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     _share_memory_of_threads()
@@ -311,6 +325,7 @@ async def _run(service: Service, bound: Listeners, environment: Mapping[str, str
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
+    _set_apart_what_stays()
     watchdog = asyncio.create_task(_feed_watchdog(environment))
     try:
         await service.serve(bound, stop, lambda: systemd.notify("READY=1", environment))
