@@ -68,9 +68,12 @@ class Sight:
         self._began = float("-inf")
         self._forgotten = float("-inf")
 
-    def hosting(self) -> Hosting:
-        """Return the machine; detected again every few seconds, and whenever its slices or the host file change."""
-        recorded = self._reader.recorded()
+    def hosting(self, recorded: Recorded | None = None) -> Hosting:
+        """Return the machine; detected again every few seconds, and whenever its slices or the host file change.
+
+        Who has just read what is `recorded` need not read it again.
+        """
+        recorded = self._reader.recorded() if recorded is None else recorded
         sign = (recorded.slices, inputs.sign_of_host_file(self._folder))
         with self._turn:
             kept = self._hosting
@@ -127,7 +130,7 @@ class Sight:
         began = time.monotonic()
         version = self._finder.version()
         recorded = self._reader.recorded()
-        host = self.hosting()
+        host = self.hosting(recorded)
         observed = stack_plans.look(host, None)
         things, lost = lookups.things_by_key(observed), stack_plans.remember(recorded, observed, host).lost
         if self._finder.version() != version:
@@ -187,7 +190,8 @@ class Desk(NamedTuple):
     @property
     def known(self) -> Known:
         """Return what a plan starts from."""
-        return Known(self.recorded, self.sight.hosting())
+        recorded = self.recorded
+        return Known(recorded, self.sight.hosting(recorded))
 
     @property
     def host(self) -> Host:

@@ -82,7 +82,7 @@ def cloning(desk: Desk, record: Record, params: dict[str, Json], *, again: bool 
     def check() -> None:
         require_name(desk, address, secret)
         if slices:
-            deployment.require_free(desk.recorded, desk.sight.hosting(), slices)
+            deployment.require_free(*desk.known, slices)
         if passing is not None and not again and left():
             detail = f"`{record.address}` has a snapshot `{passing}`, which is what the snapshot for this clone would be called."
             raise error_answers.wrong_state(detail, "delete it, name it in `snapshot`, or choose another name", "snapshot-exists")

@@ -154,7 +154,7 @@ def deploying(desk: Desk, wanted: DeployWanted, digest: str | None) -> Request:
     address = ids.make_address("vm", wanted.name)
 
     def check() -> None:
-        deployment.require_free(desk.recorded, desk.sight.hosting(), wanted.slices)
+        deployment.require_free(*desk.known, wanted.slices)
         require_name(desk, address, digest)
 
     def run_it(run: Run) -> Json:
