@@ -99,7 +99,7 @@ class Host:
     def __init__(self, site: Site, namespace: Namespace, programs: Path) -> None:
         self.site, self.namespace = site, namespace
         site.environment |= {"PATH": f"{programs}:{os.environ['PATH']}", "DB_PASSWORD": PASSWORD}
-        (site.data / "host.yaml").write_text("name: node1\nqemu: {accelerator: tcg}\n")
+        (site.data / "host.yaml").write_text("name: node1\nqemu: {accelerator: tcg}\nimages: {keep_free: 64 MiB}\n")
         (site.folder / "blank.raw").write_bytes(bytes(1024**2))
         (site.folder / "vmlinux").write_bytes(_elf())
         (site.folder / "shared").mkdir()

@@ -254,12 +254,32 @@ def _make_devices(orders: Orders, stage: str) -> None:
 
 
 def _show_at(path: str, target: str, flags: int, *, recursive: bool = False) -> None:
-    """Show a file or folder of the host at `target`."""
+    """Show a file or folder of the host at `target`; a recursive look has what is mounted below it as well."""
     _make_place(path, target)
     _mount(path, target, None, _BIND | (_RECURSIVE if recursive else 0))
-    there = os.statvfs(target).f_flag
+    _restrict(target, flags)
+    for place in _mounts_below(target) if recursive else ():
+        try:
+            _restrict(place, flags)
+        except OSError:
+            # Hidden by another mount, or of a kind that takes no flags: not seen at all is safe.
+            _call("umount2", os.fsencode(place), _DETACH, quietly=True)
+
+
+def _restrict(place: str, flags: int) -> None:
+    """Set flags of a mount, and leave it those that it has."""
+    there = os.statvfs(place).f_flag
     kept = sum(kind for told, kind in _KEPT_FLAGS.items() if there & told)
-    _mount("none", target, None, _BIND | _REMOUNT | flags | kept)
+    _mount("none", place, None, _BIND | _REMOUNT | flags | kept)
+
+
+def _mounts_below(folder: str) -> list[str]:
+    """Return what is mounted below a folder: flags of the one above are not theirs."""
+    beginning = os.fsencode(folder) + b"/"
+    with open("/proc/self/mountinfo", "rb") as stream:  # noqa: PTH123
+        # Blanks and the like are written as numbers there.
+        places = [line.split(b" ", 5)[4].decode("unicode_escape").encode("latin-1") for line in stream]
+    return [os.fsdecode(place) for place in places if place.startswith(beginning)]
 
 
 def _make_place(path: str, target: str) -> None:
