@@ -16,7 +16,7 @@ from herocloud.model.worlds import Record
 from herocloud.operations import restart_log
 from herocloud.providers import registry
 from herocloud.providers.restart_events import Restarter, RestartEvent
-from herocloud.rpc import work
+from herocloud.rpc import systemd, work
 from herocloud.rpc.daemon_store import NewEvent
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import RpcError
@@ -59,8 +59,12 @@ class Restarts:
                 self._tell(record, "vm_keeper_replaced", {})
         if str(record.spec.get("state") or "running") != "running" or power not in ("stopped", "gone"):
             return
-        if restarter.is_abandoned() if restarter is not None else _fails(record, power):
-            self._restart(record, power)
+        if not (restarter.is_abandoned() if restarter is not None else _fails(record, power)):
+            return
+        if systemd.is_host_going_down():
+            log.info("%s ended with the host, and comes back with it", record.address)
+            return
+        self._restart(record, power)
 
     def forget_others(self, sids: Collection[str | None]) -> None:
         """Drop what is remembered of VMs that are gone."""

@@ -3,8 +3,13 @@
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
+
+from herocloud.kits import subprocesses
 
 _FIRST_DESCRIPTOR = 3
+_RUNS = Path("/run/systemd/system")
+"""There where systemd runs the host."""
 
 
 def notify(message: str, environment: Mapping[str, str]) -> bool:
@@ -22,6 +27,16 @@ def notify(message: str, environment: Mapping[str, str]) -> bool:
         # A service manager that went away is no reason to stop the daemon.
         return False
     return True
+
+
+def is_host_going_down() -> bool:
+    """Return whether the host is being switched off or rebooted, which ends all VMs, and often before the daemon."""
+    if not _RUNS.is_dir():
+        return False
+    try:
+        return subprocesses.run(["systemctl", "is-system-running"], timeout=10, codes=(0, 1)).stdout.strip() == "stopping"
+    except subprocesses.CommandError:
+        return False
 
 
 def watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:

@@ -1,6 +1,7 @@
 """What the daemon does by itself: restarts by policy, VMs after a reboot of the host, and what metrics say of it."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from herocloud.providers.restart_events import RestartEvent
 from herocloud.providers.seam import Work
 from herocloud.providers.simulator import world
 from herocloud.providers.simulator.driving import SimulatorDriver
-from herocloud.rpc import chores, desk, restarts
+from herocloud.rpc import chores, desk, restarts, systemd
 from herocloud.state import holders
 
 SECONDS = 60.0
@@ -48,6 +49,30 @@ def test_a_vm_that_went_off_is_started_again_by_its_policy(start: Any, folder: P
     entry = daemon.call("state_log")[0]
     assert (entry["user"], entry["command"], entry["outcome"]) == ("daemon", "rpc restart_policy", "done")
     assert f'herocloud_vm_restarts_total{{stack="imperative",vm="vm.web",sid="{sid}"}} 1' in daemon.request("GET", "/metrics").body.decode()
+
+
+def test_a_vm_that_ends_because_its_host_goes_down_is_left_to_the_next_boot(
+    start: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd ends VMs and daemon at the same time, and refuses what is started then: that stood in the state log as a failure."""
+    program, word = tmp_path / "bin" / "systemctl", tmp_path / "word"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho asked >>{tmp_path}/asked\ncat {word}\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(systemd, "_RUNS", tmp_path)
+    word.write_text("stopping\n")
+    daemon = start(look_seconds=0.1)
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", restart="always", wait=30)["sid"]
+    until(lambda: daemon.service.upkeep._seen)
+    world.set_power(folder, "vm.web", "stopped", "imperative")
+    until((tmp_path / "asked").exists)
+    daemon.service.upkeep.look()
+    assert happened(daemon, "vm_restarted") == []
+    assert status(daemon, sid) == "stopped"
+    # A reboot that somebody called off.
+    word.write_text("degraded\n")
+    until(lambda: status(daemon, sid) == "running")
 
 
 @pytest.mark.parametrize("restart", ["no", "on-failure"])
