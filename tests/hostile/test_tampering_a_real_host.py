@@ -8,6 +8,7 @@ The single fields of interfaces and rules are tried one by one in `tests/provide
 """
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -66,9 +67,10 @@ class Host:
         self.tap = next(name for name in links if name.startswith("hc-"))
         self.detour = self.tap.replace("hc-", "hi-")
         self.rules = site.run("nft", "list", "chain", "netdev", "herocloud", self.tap).stdout
+        self.mac = re.findall("[0-9a-f]{2}(?::[0-9a-f]{2}){5}", self.rules)[0]
 
     def shell(self, text: str) -> None:
-        names = {"bridge": self.bridge, "tap": self.tap, "detour": self.detour}
+        names = {"bridge": self.bridge, "tap": self.tap, "detour": self.detour, "mac": self.mac}
         ran = self.site.run("sh", "-ec", text.format(**names))
         assert ran.returncode == 0, f"{text}: {ran.stderr}"
 
@@ -166,6 +168,11 @@ HEALED = (
     Kind("bridge that forgets at once", "ip link set {bridge} type bridge ageing_time 0"),
     Kind("bridge without ARP", "ip link set {bridge} arp off"),
     Kind("bridge with a spanning tree", "ip link set {bridge} type bridge stp_state 1"),
+    Kind("MAC of the VM behind the host", "bridge fdb replace {mac} dev {bridge} self permanent"),
+    Kind("MAC that no guest may take over", "bridge fdb add 02:00:00:00:00:77 dev {tap} master static sticky"),
+    Kind("address of the VM with another MAC", "ip neighbor replace 10.42.0.2 lladdr 02:00:00:00:00:77 nud permanent dev {bridge}"),
+    Kind("address of the VM that the host answers for", "ip neighbor add proxy 10.42.0.2 dev {bridge}"),
+    Kind("IPv6 neighbor that is fixed", "ip -6 neighbor replace fd00::9 lladdr 02:00:00:00:00:77 nud permanent dev {bridge}"),
     Kind("no route", "ip route delete 10.42.0.0/24 dev {bridge}"),
     Kind("no download limit", "tc qdisc delete dev {tap} root"),
     Kind("another burst", "tc qdisc replace dev {tap} root handle 1: tbf rate 80mbit burst 900000 limit 660000"),
@@ -229,6 +236,21 @@ HARMLESS = (
     (Kind("seed with other times", lambda host: os.utime(_seed(host))), "its content is what counts"),
     (Kind("initramfs swapped for a copy", _swap(lambda host: host.site.folder / "initramfs")), "its content is what counts"),
     (Kind("a table of somebody else", "nft add table inet strange"), "it is the host's own firewall, which has its say"),
+    (Kind("MAC of the VM learned behind the bridge", "bridge fdb replace {mac} dev {tap} master dynamic"), "the next frame corrects it"),
+    (
+        Kind("address of the VM with a MAC learned", "ip neighbor replace 10.42.0.2 lladdr 02:00:00:00:00:77 nud stale dev {bridge}"),
+        "the host asks again before it relies on it, and the guest's answer corrects it",
+    ),
+    (Kind("a filter of what the tap hears", "bridge fdb add 02:00:00:00:00:77 dev {tap} self"), "a bridge hears everything by its ports"),
+    (
+        Kind("another port on the bridge", "ip link add hx0 type veth peer name hx1 && ip link set hx0 master {bridge}"),
+        "the host's to decide: guests see it as a neighbor, and the rules of their own cards hold",
+    ),
+    (
+        Kind("a bridge that answers for others", "sysctl -qw net.ipv4.conf.{bridge}.proxy_arp=1"),
+        "guests reach it by their gateway too",
+    ),
+    (Kind("a short queue of the device", "ip link set {tap} txqueuelen 10"), "only root of the host can starve a guest of frames"),
     (Kind("bridge in promiscuous mode", "ip link set {bridge} promisc on"), "only root of the host can look at what it hears"),
 )
 """What does no harm to a guest, to its neighbors or to the host, and why; it may stay unseen."""

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from herocloud.kits import faults
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
-from herocloud.providers.network import bridge_settings, new_links
+from herocloud.providers.network import bridge_settings, fixed_entries, new_links
 from herocloud.providers.network.dumps import Link
+from herocloud.providers.network.fixed_entries import Entry
 from herocloud.providers.network.marks import Port
 from herocloud.providers.network.new_links import NewLink
 
@@ -189,6 +190,11 @@ class Wires:
         """Stop answering for a guest."""
         with self._talking("", f"the proxy for {address}", fine=(errno.ENOENT, errno.ENODEV)) as route:
             route.neigh("del", family=socket.AF_INET6, ifindex=number, dst=address, flags=_PROXY)
+
+    def forget(self, entry: Entry) -> None:
+        """Take away what somebody fixed about who is where."""
+        faults.reached(EFFECT)
+        fixed_entries.forget(entry)
 
     def limit(self, number: int, rate: int) -> None:
         """Limit what an interface sends."""

@@ -47,6 +47,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
         wires.reset_bridge(number, link.odd)
     if link:
         clear_queues(scene, wires, link, limited=False)
+        for entry in scene.fixed_entries_of(link):
+            wires.forget(entry)
     wires.set_bridge(number, mac, recognition.MTU)
     _address(scene, wires, number, link, part)
     for port in scene.ports_of(link) if link else ():

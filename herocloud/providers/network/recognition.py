@@ -62,6 +62,7 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "route": "missing" if own and link.up and not _has_route(scene, link, cidr) else None,
         "settings": list(link.odd) or None,
         "queues": odd_queues(scene, link, None),
+        "entries": _fixed_entries(scene, link) or None,
         "table": _odd_table(scene.network_hooks),
         "surplus": scene.network_surplus.names() or None if scene.is_first(mark, "network") else None,
         "unfinished": marks.is_unfinished(link.alias) or None,
@@ -169,6 +170,12 @@ def surplus_of_tap(scene: Scene, link: Link, mark: Mark) -> Surplus:
 def _concerns(hook: Hook | None, tap: str, ours: Container[str], *, first: bool) -> bool:
     devices = hook.devices if hook is not None else ()
     return tap in devices or (first and not any(device in ours for device in devices))
+
+
+def _fixed_entries(scene: Scene, bridge: Link) -> list[str]:
+    """Describe what somebody fixed about who is where on a bridge."""
+    names = {entry: scene.by_number[entry.link].name for entry in scene.fixed_entries_of(bridge) if entry.link in scene.by_number}
+    return sorted(entry.words(name) for entry, name in names.items())
 
 
 def _odd_table(table: Table | None) -> str | None:

@@ -16,8 +16,9 @@ from herocloud.providers.devices import OVERLAY_BRIDGE
 from herocloud.providers.firewall import table_hooks
 from herocloud.providers.firewall.rule_expressions import Rules
 from herocloud.providers.firewall.table_hooks import Hook, Surplus, Table
-from herocloud.providers.network import dumps, forward_switch, inbound, marks, network_rules, nftables, tap_rules
+from herocloud.providers.network import dumps, fixed_entries, forward_switch, inbound, marks, network_rules, nftables, tap_rules
 from herocloud.providers.network.dumps import Address, Link, Queue, Route
+from herocloud.providers.network.fixed_entries import Entry
 from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.vmm import users
@@ -52,6 +53,8 @@ class Sources(NamedTuple):
     proxies: Callable[[], frozenset[tuple[int, str]]] = frozenset
     hooks: Callable[[str, str], Table | None] = lambda _family, _table: None
     """How a table of ours is set up; nothing where it is not there, or was not looked at."""
+    entries: Callable[[], tuple[Entry, ...]] = tuple
+    """What somebody fixed about who is where."""
 
 
 class Scene:
@@ -209,6 +212,18 @@ class Scene:
         """Return for which addresses the host answers in place of a guest, by interface."""
         return self._sources.proxies()
 
+    def fixed_entries_of(self, bridge: Link) -> list[Entry]:
+        """Return what somebody fixed about who is where on a bridge."""
+        return list(fixed_entries.odd_of(self._entries, bridge.number, self._macs))
+
+    @cached_property
+    def _entries(self) -> tuple[Entry, ...]:
+        return self._sources.entries()
+
+    @cached_property
+    def _macs(self) -> dict[int, str]:
+        return {link.number: link.mac for link in self.links}
+
     @cached_property
     def _taps(self) -> Rules | None:
         return self._sources.taps()
@@ -283,6 +298,7 @@ def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap:
         nftables.read_inbound,
         dumps.dump_proxies,
         table_hooks.read,
+        entries=fixed_entries.dump,
     )
     rename, vm_user = partial(_renamed, folder / "vms"), partial(_user_of, folder)
     return Scene(dumps.dump_links() if links is None else links, sources, rename, user, vm_user)

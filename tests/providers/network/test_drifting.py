@@ -101,6 +101,31 @@ NETWORK = {
     "forwarding of frames for bridges": ("ip link set hb-lan type bridge group_fwd_mask 8", {"settings": ["br_group_fwd_mask"]}),
     "no ARP": ("ip link set hb-lan arp off", {"settings": ["noarp"]}),
     "an IPv6 address": ("ip address add fd00::1/64 dev hb-lan nodad", {"addresses": ["fd00::1/64"]}),
+    "a MAC that is fixed behind another port": (
+        "bridge fdb add 02:00:00:00:00:77 dev hc-v1-0 master static",
+        {"entries": ["02:00:00:00:00:77 behind hc-v1-0"]},
+    ),
+    "a MAC that is fixed behind the host": (
+        "bridge fdb add 02:00:00:00:00:77 dev hb-lan self permanent",
+        {"entries": ["02:00:00:00:00:77 behind hb-lan"]},
+    ),
+    "a MAC that somebody outside has learned": (
+        "bridge fdb add 02:00:00:00:00:77 dev hc-v1-0 master dynamic extern_learn",
+        {"entries": ["02:00:00:00:00:77 behind hc-v1-0"]},
+    ),
+    "an address that is fixed to a MAC": (
+        "ip neighbor replace 10.42.0.9 lladdr 02:00:00:00:00:77 nud permanent dev hb-lan",
+        {"entries": ["10.42.0.9 is 02:00:00:00:00:77"]},
+    ),
+    "an address that needs no question": (
+        "ip neighbor replace 10.42.0.9 lladdr 02:00:00:00:00:77 nud noarp dev hb-lan",
+        {"entries": ["10.42.0.9 is 02:00:00:00:00:77"]},
+    ),
+    "an address that the host answers for": ("ip neighbor add proxy 10.42.0.9 dev hb-lan", {"entries": ["10.42.0.9 answered for"]}),
+    "an IPv6 address that is fixed": (
+        "ip -6 neighbor replace fd00::9 lladdr 02:00:00:00:00:77 nud permanent dev hb-lan",
+        {"entries": ["fd00::9 is 02:00:00:00:00:77"]},
+    ),
     "a queue that is too short": ("tc qdisc add dev hb-lan root bfifo limit 3000", {"queues": ["bfifo on hb-lan"]}),
     "a hook in front": ("tc qdisc add dev hb-lan clsact", {"queues": ["clsact on hb-lan"]}),
 }
