@@ -1,7 +1,8 @@
 """What a step gets from the providers of other parts: disks and network cards for a hypervisor, running VMs for a network.
 
 Providers do not read each other's files. What one has made is in the record, as the part that came out; its provider says what that part
-means to a hypervisor, and here it goes into the step that needs it. All of it is pure but for one question, whether a VM's process lives.
+means to a hypervisor, and here it goes into the step that needs it. All of it is pure but for two questions: whether a VM's process lives,
+and what its image held when somebody looked.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,7 @@ def supply(work: Work, record: Record | None, records: Records, folder: Path) ->
     return work._replace(
         attachments=dict(_attachments(record, records, roles["network"])),
         disks=dict(_disks(step, record, records, roles["images"], folder)),
+        boots=_boots(step, record, roles["images"], folder),
     )
 
 
@@ -86,6 +88,12 @@ def _disks(step: Step, record: Record, records: Records, provider: str, folder: 
         volume = records.get(Address(f"volume.{use['volume']}")) or _made_as(plugged(use), records)
         if volume is not None and "volume" in volume.parts:
             yield f"volume.{use['volume']}", images.disk(folder, DiskUse(volume.parts["volume"], plugged(use), bool(use["readonly"])))
+
+
+def _boots(step: Step, record: Record, provider: str, folder: Path) -> Mapping[str, str]:
+    machine = next((part for part in (step.after, record.parts.get("machine")) if isinstance(part, dict) and "payload" in part), None)
+    payload = machine["payload"] if machine is not None else None
+    return registry.images(provider).boots(folder, record.stack, payload) if payload else {}
 
 
 def _made_as(name: str, records: Records) -> Record | None:

@@ -31,7 +31,9 @@ KEEPER = "keeper"
 KEEPER_DEAD, KEEPER_HALTED = "dead", "stopped by a signal"
 LEAVING = "leaving"
 """A field of a machine that is there only when it is wrong: devices that its guest still has, and does not get back when it reboots."""
-ONLY_SEEN = frozenset({KEEPER, LEAVING})
+BOOTS = "boots"
+"""A field of a machine that is there only when it is wrong: what it would boot the next time is not what it booted."""
+ONLY_SEEN = frozenset({KEEPER, LEAVING, BOOTS})
 """Fields of a machine that no target has: each says what is wrong with one that runs."""
 
 WHY = {

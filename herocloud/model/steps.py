@@ -118,20 +118,20 @@ KINDS: dict[str, KindInfo] = {
     "vm.configure": KindInfo(
         _VM, "boot", 60, 0.3, "vm.configure", _needs("image", "volume", "vm"), lets_go=True, takes_volumes=True, gives_volumes=True
     ),
-    "vm.boot": KindInfo(_VM, "boot", 120, 1, "vm.stop", _needs("vm", "volume", "network", "mycelium"), power="running"),
+    "vm.boot": KindInfo(_VM, "boot", 120, 1, "vm.stop", _ALL, power="running"),
     "vm.stop": KindInfo(_VM, "boot", 120, 8, "vm.boot", removes=True, interrupts=True, power="stopped"),
     "vm.pause": KindInfo(_VM, "live", 60, 0.1, "vm.resume", interrupts=True, power="paused"),
     "vm.resume": KindInfo(_VM, "live", 60, 0.1, "vm.pause", _needs("vm"), power="running"),
     "vm.freeze": KindInfo(_VM, "live", 60, 0.1, "vm.thaw", power="paused"),
     "vm.thaw": KindInfo(_VM, "live", 60, 0.1, "vm.freeze", heals=True, power="running"),
-    "vm.revive": KindInfo(_VM, "boot", 3600, 2, "vm.stop", _needs("vm", "volume", "network", "mycelium"), power="running"),
+    "vm.revive": KindInfo(_VM, "boot", 3600, 2, "vm.stop", _ALL, power="running"),
     "snapshot.save": KindInfo(_VM, "live", 3600, 5, "snapshot.save"),
     "vm.resize": KindInfo(_VM, "live", 120, 1, "vm.resize"),
     "vm.attach": KindInfo(_VM, "live", 120, 0.5, "vm.detach", _needs("volume", "network", "mycelium"), takes_volumes=True),
     "vm.detach": KindInfo(_VM, "live", 120, 1, "vm.attach", lets_go=True, gives_volumes=True, interrupts=True),
     "vm.grow": KindInfo(_VM, "live", 60, 0.2, "vm.grow", grows=True),
     "vm.ready": KindInfo("guest", "live", 300, 5, "vm.ready", passes=True),
-    "vm.update": KindInfo(_VM, "live", 60, 0.1, "vm.update", _needs("volume"), lets_go=True),
+    "vm.update": KindInfo(_VM, "live", 60, 0.1, "vm.update", _needs("image", "volume"), lets_go=True),
     "vm.delete": KindInfo(
         _VM, "boot", 120, 0.5, "vm.create", lets_go=True, removes=True, gives_volumes=True, interrupts=True, power="gone"
     ),

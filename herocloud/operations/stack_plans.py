@@ -192,7 +192,9 @@ def _with_image_needs(host: Hosting, desired: Desired, recorded: Recorded, obser
 
     def is_there(address: Address, spec: Spec) -> bool:
         record = records.get(address)
-        return record is not None and record.complete and record.spec == spec and (observed is None or address in things)
+        if record is None or not record.complete or record.spec != spec:
+            return False
+        return observed is None or (address in things and things[address].parts == record.parts)
 
     images = [resource.spec for resource in desired.resources if resource.kind == "image" and not is_there(resource.address, resource.spec)]
     role = registry.find(registry.usual("images")).images if images and not host.host.simulated else None

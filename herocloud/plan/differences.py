@@ -116,6 +116,8 @@ def drift_field(difference: Difference) -> FieldDiff:
 def _why_drifted(difference: Difference) -> str:
     if difference.path == f"machine.{powers.KEEPER}":
         return "nobody would start it again when it ends; its process gets a new keeper"
+    if difference.path == f"machine.{powers.BOOTS}":
+        return "it would boot something else when it is started again; its copy is made again"
     if difference.path == f"machine.{powers.LEAVING}":
         return "the guest was asked to let go of it, and has lost it after its next reboot"
     return powers.WHY.get(str(difference.before) if difference.path == "power" else "", "changed outside herocloud")

@@ -8,14 +8,18 @@ from herocloud.plan.step_sequence import StepSequence
 
 
 class ImageRoom:
-    """What is known of the sizes of images while one plan is made; several images of one source are stored once."""
+    """What is known of the sizes of images while one plan is made; a file that several images name is stored once."""
 
     def __init__(self, host: Host) -> None:
         """Take what was measured before."""
         self._needs = dict(host.image_needs)
 
     def claim(self, seq: StepSequence, spec: Spec) -> None:
-        """Account for the room of an image that is fetched, the first time that its source comes by."""
-        need = self._needs.pop(spec.get("source") or "", None) if seq.steps else None
-        if need is not None:
-            step_compiler.claim(seq, Claim(disk=need.most), Claim(disk=need.most - need.kept))
+        """Account for the room of an image that is fetched, the first time that each of its files comes by."""
+        for field in _FILES if seq.steps else ():
+            need = self._needs.pop(spec.get(field) or "", None)
+            if need is not None:
+                step_compiler.claim(seq, Claim(disk=need.most), Claim(disk=need.most - need.kept))
+
+
+_FILES = ("source", "kernel", "initramfs")

@@ -10,7 +10,7 @@ from herocloud.kits.jsons import Json, Part
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.ids import StepId
 from herocloud.model.parts import SNAPSHOT
-from herocloud.model.powers import ALIVE, GIVEN_UP, HELD, KEEPER, LEAVING, ONLY_SEEN
+from herocloud.model.powers import ALIVE, BOOTS, GIVEN_UP, HELD, KEEPER, LEAVING, ONLY_SEEN
 from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, Claim, Step
 from herocloud.model.words import Impact
@@ -58,7 +58,7 @@ MACHINE_PATHS = {
     "vcpus": "vcpus", "max_vcpus": "cpu.max", "affinity": "cpu.affinity", "topology": "cpu.topology",
     "memory": "memory", "boot_memory": "memory_options.boot", "hotplug": "memory_options.hotplug",
     "hugepages": "memory_options.hugepages", "mergeable": "memory_options.mergeable",
-    "balloon": "memory_options.balloon", "thp": "memory_options.thp",
+    "balloon": "memory_options.balloon", "thp": "memory_options.thp", BOOTS: "restart",
     "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart", LEAVING: LEAVING,
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
 }  # fmt: skip

@@ -98,7 +98,8 @@ class Work(NamedTuple):
     attachments: Mapping[str, Attachment] = {}
     """For steps of a hypervisor: the network cards that the VM has by now, by their part (`nic.0`)."""
     disks: Mapping[str, Disk] = {}
-    """For steps of a hypervisor: the disks that the VM has by now, as `disk`, `seed`, and `volume.NAME` for each volume."""
+    boots: Mapping[str, str] = {}
+    """The same: disks, as `disk`, `seed`, `volume.NAME`; digests (`kits.file_digests`) of kernel and initramfs, where they are known."""
     peers: tuple[tuple[Address, Sid], ...] = ()
     """For waiting until a VM is ready: the other instances of its block that run."""
     serial: int = 0
@@ -278,7 +279,6 @@ class HypervisorRole(NamedTuple):
     """Whether it keeps the memory of a VM (`snapshot.save`, `vm.revive`). Disks are copied by their own provider."""
     version: Callable[[ProviderContext, str | None], str | None] = lambda _context, _sid: None
     """Which version a VM (its sid) runs on, or else is installed; only that version reads the memory that it keeps."""
-    migration: bool = False
     emulates: bool = False
     """Needs no KVM to run guests."""
     proves_kvm: bool = False
@@ -298,9 +298,10 @@ class ImagesRole(NamedTuple):
     disks_at: Callable[[Path], Path] = lambda folder: folder
     """From the data folder: a folder on the file system that disks lie on, which may be another one than the data folder's."""
     stored_bytes: Callable[[Path], int] = lambda _folder: 0
-    """How much of it images occupy, with what is on its way to become one."""
     needs: Callable[[Path, Iterable[Spec]], Mapping[str, ImageNeed]] = lambda _folder, _specs: {}
-    """What fetching images takes of the disk, by their source, for those of which it is known before they are fetched."""
+    """How much of it images occupy, with what is on its way to become one; and what new ones take, by each file that they name."""
+    boots: Callable[[Path, StackName, Mapping[str, Json]], Mapping[str, str]] = lambda _folder, _stack, _payload: {}
+    """The digests of the kernel and the initramfs that a payload names, as their image was looked at last."""
     forget_before: Callable[[Path, StackName], None] = lambda _folder, _stack: None
     """Throws away what an apply of a stack kept of before, so that it could have been taken back, once the apply is done."""
 

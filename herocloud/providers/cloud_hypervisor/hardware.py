@@ -9,7 +9,7 @@ from herocloud.model import specs
 from herocloud.model.errors import Permanent
 from herocloud.providers.cloud_hypervisor import file_layout, installation, landlock, slots
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
-from herocloud.providers.vmm import files, folders, grants, virtiofs
+from herocloud.providers.vmm import boot_files, folders, virtiofs
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
@@ -21,16 +21,10 @@ AGENT_PORT = 1024
 def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Machine:
     """Put together all that the configuration of a VM depends on."""
     data, sid, part = place.data, place.sid, mark.machine
-    payload = part["payload"]
-    for field, what in (("kernel", "the kernel"), ("initramfs", "the initramfs")):
-        if payload is not None and payload[field]:
-            path = files.require(Path(payload[field]), what)
-            payload = {**payload, field: str(grants.private_copy(data, sid, path, field))}
+    payload = boot_files.with_held(data, sid, part)["payload"]
     if payload is None and part["root"] is None:
         raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
-    firmware = installation.find_firmware() if payload is None else None
-    if payload is None and firmware is None:
-        raise Permanent(f"`{place.owner.address}` boots from its disk, and {installation.NO_FIRMWARE}")
+    firmware = firmware_of(place, part)
     return Machine(
         part=part,
         release=release,
@@ -44,9 +38,19 @@ def machine_of(place: Place, mark: Mark, supplies: Supplies, release: int) -> Ma
         nics=[nic_of(supplies, key) for key in part["nics"]],
         shares=virtiofs.shares_of(data, sid, part),
         payload=payload,
-        firmware=firmware,
-        landlock=landlock.rules_of(data, sid, part),
+        firmware=boot_files.held_firmware(data, sid, firmware) if firmware is not None else None,
+        landlock=landlock.rules_of(data, sid),
     )
+
+
+def firmware_of(place: Place, part: Part) -> Path | None:
+    """Return the firmware of a machine that boots its disk."""
+    if part["payload"] is not None:
+        return None
+    firmware = installation.find_firmware()
+    if firmware is None:
+        raise Permanent(f"`{place.owner.address}` boots from its disk, and {installation.NO_FIRMWARE}")
+    return firmware
 
 
 def root_of(supplies: Supplies, part: Part) -> Disk | None:

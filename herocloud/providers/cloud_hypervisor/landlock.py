@@ -2,8 +2,8 @@
 
 The program names the files of its configuration by itself. What may come later has to be allowed from the beginning: a file of the same
 name that takes the place of another, a volume, a card, the socket that it makes again when its guest restarts, the memory of a snapshot. So
-the rules are folders: the VM's own, the one of its sockets, and the one that its volumes come from. A VMM with a view of its own sees
-nothing else in the data folder, so there that folder is the rule.
+the rules are folders: the VM's own, the one of its sockets, the one of what it boots, and the one that its volumes come from. A VMM with a
+view of its own sees nothing else in the data folder, so there that folder is the rule.
 """
 
 import ctypes
@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from herocloud.kits.jsons import Part
-from herocloud.providers.vmm import cages, folders, users
+from herocloud.providers.vmm import boot_files, cages, folders, users
 
 if TYPE_CHECKING:
     from herocloud.providers.cloud_hypervisor.machine_models import LandlockConfig
@@ -34,14 +33,16 @@ def is_there() -> bool:
     return bool(system_call(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION) >= _OLDEST)
 
 
-def rules_of(data: Path, sid: str, part: Part) -> "list[LandlockConfig]":
+def rules_of(data: Path, sid: str) -> "list[LandlockConfig]":
     """Return what the VMM of a machine may open beside the files that its configuration names; nothing where there is no Landlock."""
     if not is_there():
         return []
     written = [folders.runtime_folder(data, sid), *_own_folders(data, sid), *(path for path in (_TUN,) if path.exists())]
     read = [path for path in (_CARDS,) if path.exists()]
-    if not _has_view(data, sid):
-        read += [folder for folder in _payload_folders(part) if folder not in read]
+    held = boot_files.folder_of(data, sid)
+    if not _has_view(data, sid) and held.exists():
+        # A copy that is made again is another file, and a guest that restarts boots it.
+        read.append(held)
     allowed = [*((path, "rw") for path in written), *((path, "r") for path in read)]
     return [{"path": str(path), "access": access} for path, access in allowed]
 
@@ -55,13 +56,6 @@ def _own_folders(data: Path, sid: str) -> Iterator[Path]:
     # A rule is about a folder that exists: the first volume of a stack may come while this VM runs.
     volumes.mkdir(mode=0o711, exist_ok=True)
     yield volumes
-
-
-def _payload_folders(part: Part) -> Iterator[Path]:
-    """Yield where kernel and initramfs lie: who builds one again puts another file into its place, and a guest that restarts boots that."""
-    for field in ("kernel", "initramfs"):
-        if part["payload"] is not None and part["payload"][field]:
-            yield Path(part["payload"][field]).parent
 
 
 def _has_view(data: Path, sid: str) -> bool:

@@ -52,7 +52,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     }
     if not any(marked_thing.mark.booted for marked_thing in marked_things):
         return parts
-    from herocloud.providers.vmm import identity, responsiveness
+    from herocloud.providers.vmm import boot_files, identity, responsiveness
 
     alive = [
         marked_thing
@@ -67,6 +67,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
         looks = pool.map(lambda one: live_view.look(folder, one.sid), alive)
+    boots = boot_files.BootLook(folder)
     for one, look in zip(alive, looks, strict=True):
         seen, unheard = look, "running"
         if seen is None and (unheard := responsiveness.power_without_answer(folder, one.sid)) == powers.UNRESPONSIVE:
@@ -76,9 +77,12 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
             if seen is None and (before == math.inf or responsiveness.work_done(folder, one.sid) > before):
                 unheard = "running"
         parts[one.sid] = {
-            "machine": responsiveness.with_keeper(folder, one.sid, readings.machine_part(one.mark.machine, seen)),
+            "machine": responsiveness.with_keeper(
+                folder, one.sid, boots.with_flaw(one.sid, one.mark, readings.machine_part(one.mark.machine, seen))
+            ),
             "power": seen.power if seen is not None else unheard,
         }
+    boots.keep()
     return parts
 
 

@@ -30,6 +30,7 @@ from herocloud.providers.cloud_hypervisor.installation import Installed
 from herocloud.providers.cloud_hypervisor.releases import Release
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import (
+    boot_files,
     cages,
     files,
     folders,
@@ -142,6 +143,8 @@ def pause(data: Path, sid: str, work: Work) -> None:
 def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     """Let a machine that was changed while it runs come back as it is now, when its VMM is started again."""
     release = int(mark.launched.get("release") or 0)
+    mark = boot_files.hold_again(place, mark, given, hardware.firmware_of(place, mark.machine))
+    grants.give(place.data, place.sid, given.needs_of(boot_files.with_held(place.data, place.sid, mark.machine)))
     config = machine_config.config_of(hardware.machine_of(place, mark, given, release))
     attendance.write_config(place.data, place.sid, config)
     launch.prepare(_launch_of(place, mark, Installed(str(mark.launched["program"]), Release(release)), given))
@@ -204,6 +207,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     given = supplies.of_work(work)
     cages.choose_user(data, sid, place.users)
     # Asked before anything is started: a kernel that is missing is no reason to start a process.
+    mark = boot_files.hold(place, mark, given, hardware.firmware_of(place, mark.machine))
     hardware.machine_of(place, mark, given, installed.release.major)
     folders.make_runtime_folder(data, sid)
     _hand_over(place, mark, given)
@@ -219,7 +223,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
 def _hand_over(place: Place, mark: Mark, given: Supplies) -> None:
     """Let the user of the VM open what the machine is made of, and write what it and its attendant write."""
     data, sid = place.data, place.sid
-    grants.give(data, sid, given.needs_of(mark.machine))
+    grants.give(data, sid, given.needs_of(boot_files.with_held(data, sid, mark.machine)))
     grants.give_folder(data, sid)
     log = folders.serial_log(data, sid)
     for path in (log, log.with_name(f"{log.name}.1"), file_layout.event_file(data, sid), file_layout.log_file(data, sid)):
@@ -228,9 +232,9 @@ def _hand_over(place: Place, mark: Mark, given: Supplies) -> None:
 
 def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) -> Launch:
     data, sid = place.data, place.sid
-    needs = given.needs_of(mark.machine)
-    firmware = installation.find_firmware() if mark.machine["payload"] is None else None
-    reads = needs.reads | needs.private | (frozenset() if firmware is None else {firmware})
+    needs = given.needs_of(boot_files.with_held(data, sid, mark.machine))
+    firmware = hardware.firmware_of(place, mark.machine)
+    reads = needs.reads | needs.private | (frozenset() if firmware is None else {boot_files.held_firmware(data, sid, firmware)})
     opened = Opened(reads, needs.writes, needs.private, [share.socket for share in virtiofs.shares_of(data, sid, mark.machine)])
     socket = file_layout.api_socket(data, sid)
     command = [installed.path, "--api-socket", f"path={socket}", "--event-monitor", f"path={file_layout.event_file(data, sid)}"]

@@ -60,6 +60,12 @@ def _needs(folder: Path, images: Iterable[Spec]) -> Mapping[str, ImageNeed]:
     return image_needs.find(folder, images)
 
 
+def _boots(folder: Path, stack: StackName, payload: Mapping[str, Json]) -> Mapping[str, str]:
+    from herocloud.providers.images import image_states
+
+    return image_states.boots_of(folder, stack, payload)
+
+
 def _forget_before(folder: Path, stack: StackName) -> None:
     from herocloud.providers.images import seeds
 
@@ -92,6 +98,7 @@ DECLARATION = Declaration(
         disks_at=_disks_at,
         stored_bytes=_stored_bytes,
         needs=_needs,
+        boots=_boots,
         forget_before=_forget_before,
     ),
 )

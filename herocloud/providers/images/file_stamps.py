@@ -6,14 +6,15 @@ What was read is kept beside the images, so that the next look does not read it 
 read, and so a new time of change counts there; `image verify` reads everything.
 """
 
-import contextlib
 import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import jsons
+from herocloud.kits import file_digests
+from herocloud.kits.file_digests import KnownDigests
 from herocloud.kits.jsons import Json
+from herocloud.model.errors import Temporary
 
 _WHOLE = 64 * 1024**2
 """Bytes up to which a file is read whole: kernels are smaller, and this takes a tenth of a second."""
@@ -51,9 +52,7 @@ class Stamps:
 
     def __init__(self, folder: Path) -> None:
         """Keep what is read below a data folder; nothing is opened before it is needed."""
-        self._place = folder / CACHE
-        self._known: dict[str, list[Json]] | None = None
-        self._new: dict[str, list[Json]] = {}
+        self._digests = KnownDigests(folder / CACHE, _digest)
 
     def judge(self, path: Path, known: Stamp | None) -> str:
         """Say what became of a file: `changed`, `gone`, or nothing."""
@@ -66,53 +65,31 @@ class Stamps:
         if status.st_size != known.size or (status.st_size > _WHOLE and status.st_mtime_ns != known.modified):
             return "changed"
         try:
-            return "" if self._digest_of(path, status) == known.digest else "changed"
+            return "" if self._digests.of(path, status) == known.digest else "changed"
         except OSError:
             return "changed"
 
     def keep(self) -> None:
-        """Write down what was read; a user who may not only pays again."""
-        if not self._new:
-            return
-        draft = self._place.with_name(f".digests.{os.getpid()}.new")
-        with contextlib.suppress(OSError):
-            self._place.parent.mkdir(mode=0o711, exist_ok=True)
-            draft.unlink(missing_ok=True)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(jsons.dumps({**(self._known or {}), **self._new}).encode())
-            draft.replace(self._place)
+        """Write down what was read."""
+        self._digests.keep()
 
-    def _digest_of(self, path: Path, found: os.stat_result) -> str:
-        if self._known is None:
-            self._known = self._load()
-        key = [found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size]
-        said = self._new.get(str(path)) or self._known.get(str(path)) or []
-        if said[:-1] == key:
-            return str(said[-1])
-        digest = _digest(path, found.st_size)
-        self._new[str(path)] = [*key, digest]
-        return digest
 
-    def _load(self) -> dict[str, list[Json]]:
-        try:
-            kept = jsons.loads(self._place.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        # What is gone is forgotten, or the file would grow for ever.
-        return (
-            {path: said for path, said in kept.items() if isinstance(said, list) and Path(path).exists()} if isinstance(kept, dict) else {}
-        )
+def whole(path: Path, stamped: Stamp) -> str:
+    """Return the digest of all that was in a file when it was stamped."""
+    if stamped.size <= _WHOLE:
+        return stamped.digest
+    digest = file_digests.of_file(path)
+    if not stamped.is_of(path.stat()):
+        raise Temporary(f"`{path}` changes while it is read")
+    return digest
 
 
 def _digest(path: Path, size: int) -> str:
+    if size <= _WHOLE:
+        return file_digests.of_file(path, size)
     digest = hashlib.blake2b(str(size).encode(), digest_size=16)
     with path.open("rb", buffering=0) as stream:
-        if size <= _WHOLE:
-            while piece := stream.read(1024**2):
-                digest.update(piece)
-        else:
-            for number in range(_SAMPLES):
-                stream.seek((size - _SAMPLE) * number // (_SAMPLES - 1))
-                digest.update(stream.read(_SAMPLE))
+        for number in range(_SAMPLES):
+            stream.seek((size - _SAMPLE) * number // (_SAMPLES - 1))
+            digest.update(stream.read(_SAMPLE))
     return digest.hexdigest()

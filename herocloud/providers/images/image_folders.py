@@ -7,6 +7,7 @@ images/built/NAME/      what `image build` made, for stacks to name by path
 images/names/STACK/     the images that a stack asked for: marks that point at an entry
 vms/SID/                root.raw, seed.iso, each with its mark; root.new.raw, seed.new.iso while they wait to take their places
 vms/SID/snapshots/NAME/ the disks of a snapshot; its mark lies beside the folder
+boot/                   what VMs boot that is not on their disks, which their hypervisor keeps; here its room is counted
 imports/ID/             what was unpacked of an archive, until its VM is made
 volumes/STACK/          NAME.raw, with its mark
 tombstones/KEY/         deleted data, with what it was
@@ -25,6 +26,7 @@ STORE, DOWNLOADS, LOCKS, NAMES, BUILT = "images/store", "images/downloads", "ima
 
 SNAPSHOTS = "snapshots"
 IMPORTS = "imports"
+BOOTED = "boot"
 
 ROOT_DISK, SEED = "root.raw", "seed.iso"
 BURIED = "data"

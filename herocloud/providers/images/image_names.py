@@ -60,7 +60,7 @@ class Images:
         half()
         if kept.get("key"):
             pointer["before"] = kept["key"]
-        marks.write(path, mark_for(work, body, **pointer, stamps=image_states.stamps_of(self._store, body, pointer.get("key"))))
+        marks.write(path, mark_for(work, body, **pointer, **image_states.looked_at(self._store, body, pointer.get("key"))))
 
     def _drop_changed(self, key: str, work: Work) -> None:
         """Remove a content that is not what was stored, so that it is fetched again; one that only looks so stays."""
@@ -82,7 +82,7 @@ class Images:
             return
         half()
         pointer = {} if entry is None else _pointer(entry)
-        marks.write(path, mark_for(work, body, **pointer, stamps=image_states.stamps_of(self._store, body, pointer.get("key"))))
+        marks.write(path, mark_for(work, body, **pointer, **image_states.looked_at(self._store, body, pointer.get("key"))))
 
     def _kept(self, body: Part, known: Mark | None) -> Entry | None:
         keys = (

@@ -4,8 +4,10 @@ Two bounds, as hypeman has them: images together take a share of the disk and no
 and for what running VMs still write. Disks of VMs are weighed by the plan; here only what really has to be written counts.
 """
 
+import contextlib
 import fcntl
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,13 +147,18 @@ def own_bytes(folder: Path) -> int:
 
 
 def stored_bytes(folder: Path) -> int:
-    """Add up what images and whatever becomes one take of the file system that disks lie on."""
-    total = 0
-    for name in (image_folders.STORE, image_folders.DOWNLOADS, image_folders.BUILT, image_folders.IMPORTS):
+    """Add up what images, whatever becomes one, and the kernels of VMs take of the file system that disks lie on."""
+    taken: dict[tuple[int, int], int] = {}
+    for name in (image_folders.STORE, image_folders.DOWNLOADS, image_folders.BUILT, image_folders.IMPORTS, image_folders.BOOTED):
         place = folder / name
         if place.is_dir() and is_with_disks(folder, place):
-            total += sum(_taken(path) for path in place.rglob("*") if path.is_file())
-    return total
+            for path in place.rglob("*"):
+                with contextlib.suppress(OSError):
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode):
+                        # VMs that boot the same share one file, which has a name for each.
+                        taken[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(taken.values())
 
 
 def is_with_disks(folder: Path, place: Path) -> bool:

@@ -20,6 +20,7 @@ from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import (
+    boot_files,
     cages,
     files,
     folders,
@@ -125,6 +126,8 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
 
 def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     """Let a machine that was changed while it runs come back as it is now, when it is started again by itself."""
+    mark = boot_files.hold_again(place, mark, given, _firmware_of(place, mark, given))
+    grants.give(place.data, place.sid, given.needs_of(boot_files.with_held(place.data, place.sid, mark.machine)))
     machine = command_inputs.machine_of(place, mark, given, kvm_probe.require_program(), str(mark.launched["accelerator"]))
     launch.prepare(_launch_of(place, mark, machine, given))
 
@@ -182,10 +185,11 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     folders.make_runtime_folder(data, sid)
     files.cut_log(folders.serial_log(data, sid))
     given = supplies.of_work(work)
+    mark = boot_files.hold(place, mark, given, _firmware_of(place, mark, given))
     machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)._replace(waits=waits)
     _hand_over(place, mark, machine, given)
-    launched = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
-    marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched=launched))
+    said = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
+    marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched={**mark.launched, **said}))
     faults.reached("qemu.vm.boot.marked")
     virtiofs.start(data, sid, mark.machine, place.owner.address)
     work.progress(f"starting QEMU with {accelerator.name.upper()}", None)
@@ -194,10 +198,15 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     return process
 
 
+def _firmware_of(place: Place, mark: Mark, given: Supplies) -> Path | None:
+    uefi = command_inputs.uefi_of(place, mark.machine, given)
+    return uefi[0] if uefi is not None else None
+
+
 def _hand_over(place: Place, mark: Mark, machine: Machine, given: Supplies) -> None:
     """Let the user of the VM open what the machine is made of."""
     data, sid = place.data, place.sid
-    grants.give(data, sid, given.needs_of(mark.machine))
+    grants.give(data, sid, given.needs_of(boot_files.with_held(data, sid, mark.machine)))
     grants.give_folder(data, sid)
     grants.give_file(data, sid, machine.sockets.log)
     if machine.firmware is not None:
@@ -206,7 +215,7 @@ def _hand_over(place: Place, mark: Mark, machine: Machine, given: Supplies) -> N
 
 def _launch_of(place: Place, mark: Mark, machine: Machine, given: Supplies) -> Launch:
     data, sid = place.data, place.sid
-    needs = given.needs_of(mark.machine)
+    needs = given.needs_of(boot_files.with_held(data, sid, mark.machine))
     code = frozenset() if machine.firmware is None else frozenset(machine.firmware[:1])
     opened = Opened(needs.reads | needs.private | code, needs.writes, needs.private, [share.socket for share in machine.shares])
     return Launch(

@@ -16,7 +16,7 @@ from herocloud.providers import seam
 from herocloud.providers.qemu import command_line, firmware
 from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Sockets
 from herocloud.providers.seam import Attachment, UserNetwork
-from herocloud.providers.vmm import files, folders, grants, virtiofs
+from herocloud.providers.vmm import boot_files, folders, virtiofs
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
@@ -40,14 +40,10 @@ def machine_of(place: Place, mark: Mark, supplies: Supplies, program: str, accel
     """Put together all that the command line of a VM depends on."""
     data, sid = place.data, place.sid
     part = mark.machine
-    payload = part["payload"]
-    for field, what in (("kernel", "the kernel"), ("initramfs", "the initramfs")):
-        if payload is not None and payload[field]:
-            path = files.require(Path(payload[field]), what)
-            payload = {**payload, field: str(grants.private_copy(data, sid, path, field))}
+    payload = boot_files.with_held(data, sid, part)["payload"]
     if payload is None and part["root"] is None:
         raise Permanent(f"`{place.owner.address}` has neither a disk nor a kernel to boot from")
-    root = root_of(supplies, part)
+    root, uefi = root_of(supplies, part), uefi_of(place, part, supplies)
     return Machine(
         program=program,
         name=f"{place.owner.stack}/{sid}",
@@ -61,9 +57,15 @@ def machine_of(place: Place, mark: Mark, supplies: Supplies, program: str, accel
         nics=[nic_of(supplies, key) for key in part["nics"]],
         shares=virtiofs.shares_of(data, sid, part),
         payload=payload,
-        firmware=firmware.choose(data, sid, root.path, place.owner.address) if root is not None and payload is None else None,
+        firmware=(boot_files.held_firmware(data, sid, uefi[0]), uefi[1]) if uefi is not None else None,
         vsock=vsock_of(place),
     )
+
+
+def uefi_of(place: Place, part: Part, supplies: Supplies) -> tuple[Path, Path] | None:
+    """Return program and variables of the UEFI firmware of a machine that starts by one."""
+    root = root_of(supplies, part) if part["payload"] is None else None
+    return firmware.choose(place.data, place.sid, root.path, place.owner.address) if root is not None else None
 
 
 def root_of(supplies: Supplies, part: Part) -> Disk | None:

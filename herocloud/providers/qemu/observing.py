@@ -50,7 +50,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     }
     if not any(marked_thing.mark.booted for marked_thing in marked_things):
         return parts
-    from herocloud.providers.vmm import files, folders, identity, responsiveness
+    from herocloud.providers.vmm import boot_files, files, folders, identity, responsiveness
 
     alive = [
         marked_thing
@@ -64,15 +64,19 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     sockets = {vm.sid: command_inputs.sockets_of(folder, vm.sid).looking for vm in alive}
     answers = qmp.ask_many(sockets.values(), queries.QUESTIONS)
     answers |= _ask_again(folder, {sid: socket for sid, socket in sockets.items() if answers[socket] is None})
+    boots = boot_files.BootLook(folder)
     for vm in alive:
         seen = queries.read(answers[sockets[vm.sid]])
         unheard = responsiveness.power_without_answer(folder, vm.sid) if seen is None else "running"
         parts[vm.sid] = {
-            "machine": responsiveness.with_keeper(folder, vm.sid, queries.machine_part(vm.mark.machine, seen)),
+            "machine": responsiveness.with_keeper(
+                folder, vm.sid, boots.with_flaw(vm.sid, vm.mark, queries.machine_part(vm.mark.machine, seen))
+            ),
             "power": vitals.power_of(folder, vm.sid, vm.mark, seen) if unheard == "running" else unheard,
         }
         vitals.note(folder, vm.sid, vm.owner.address, vm.mark, seen)
         files.cut_log(folders.serial_log(folder, vm.sid))
+    boots.keep()
     return parts
 
 

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import stat
 import struct
 import subprocess
@@ -108,26 +107,6 @@ def readable(data: Path, sid: str, path: Path) -> None:
     user = users.of(data, sid)
     if user.is_own:
         _own(path, os.geteuid(), user.gid, 0o640)
-
-
-def private_copy(data: Path, sid: str, path: Path, name: str) -> Path:
-    """Return a file that the user of a VM can read: the file itself, or a copy beside the mark where the file is closed to others.
-
-    A kernel may be any file of the host, and changing who may read it is not ours to do.
-    """
-    user = users.of(data, sid)
-    status = path.stat()
-    within = data.resolve() in path.resolve().parents
-    if not user.is_own or within or status.st_mode & stat.S_IROTH:
-        return path
-    copy = folders.machine_folder(data, sid) / name
-    draft = copy.with_name(f".{copy.name}.new")
-    draft.unlink(missing_ok=True)
-    with path.open("rb") as source, os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as target:
-        shutil.copyfileobj(source, target)
-    draft.replace(copy)
-    _own(copy, os.geteuid(), user.gid, 0o640)
-    return copy
 
 
 def _share(data: Path, path: Path, user: User) -> None:

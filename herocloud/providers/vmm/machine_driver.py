@@ -23,6 +23,7 @@ from herocloud.providers import ownership
 from herocloud.providers.parts import same, wrap
 from herocloud.providers.seam import Found, Probe, UserNetwork, Work
 from herocloud.providers.vmm import (
+    boot_files,
     cages,
     files,
     grants,
@@ -214,7 +215,7 @@ class MachineDriver:
         elif self._control.has_guest(sid, mark):
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
-            grants.give(self._folder, sid, given.needs_of(target))
+            grants.give(self._folder, sid, given.needs_of(boot_files.with_held(self._folder, sid, target)))
             self._keep_out(work, sid, target)
             self._control.change(place, mark, target, given, work)
         elif work.step.kind == "vm.create" and not same(mark.machine, target):
@@ -246,6 +247,7 @@ class MachineDriver:
         grants.take_back(self._folder, sid, Needs())
         user = users.read(self._folder, sid)
         memory_folders.remove(self._folder, sid)
+        boot_files.let_go(self._folder, sid)
         marks.remove(self._folder, sid, half)
         users.let_go(self._folder, sid, user)
         loopback.open_again()
@@ -256,7 +258,8 @@ class MachineDriver:
         """Return the part of a machine as it really is."""
         if not self._control.is_living(sid, mark):
             return mark.machine
-        return responsiveness.with_keeper(self._folder, sid, self._control.machine(sid, mark))
+        real = boot_files.BootLook(self._folder).with_flaw(sid, mark, self._control.machine(sid, mark))
+        return responsiveness.with_keeper(self._folder, sid, real)
 
     # Power: a process, and whether its guest runs.
 

@@ -14,11 +14,13 @@ _DEVICES = Path("/sys/class/net")
 
 
 class Supplies(NamedTuple):
-    """Cards and disks of one VM."""
+    """Cards, disks, and what boots, of one VM."""
 
     address: str
     attachments: Mapping[str, Attachment]
     disks: Mapping[str, Disk]
+    boots: Mapping[str, str] = {}
+    """The digests of what its image says that it boots."""
 
     def disk(self, name: str, what: str) -> Disk:
         """Return a disk that has to be there and readable."""
@@ -78,4 +80,4 @@ class Supplies(NamedTuple):
 
 def of_work(work: Work) -> Supplies:
     """Take what a step brings along."""
-    return Supplies(work.step.address, work.attachments, work.disks)
+    return Supplies(work.step.address, work.attachments, work.disks, work.boots)
