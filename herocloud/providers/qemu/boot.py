@@ -15,7 +15,7 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.model import powers
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import balloon, command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
+from herocloud.providers.qemu import balloon, closed_host, command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
 from herocloud.providers.qemu.command_line import Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import Work
@@ -189,7 +189,9 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)._replace(waits=waits)
     _hand_over(place, mark, machine, given)
     said = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
-    marks.write(data, sid, mark._replace(booted=identity.boot_id(), launched={**mark.launched, **said}))
+    said[closed_host.GUARDED] = closed_host.close(place, mark.machine, given)
+    mark = mark._replace(booted=identity.boot_id(), launched={**mark.launched, **said})
+    marks.write(data, sid, mark)
     faults.reached("qemu.vm.boot.marked")
     virtiofs.start(data, sid, mark.machine, place.owner.address)
     work.progress(f"starting QEMU with {accelerator.name.upper()}", None)
@@ -225,7 +227,7 @@ def _launch_of(place: Place, mark: Mark, machine: Machine, given: Supplies) -> L
         restart=mark.machine["restart"],
         environment={identity.TOKEN: identity.token(data, sid)},
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
-        cage=cages.cage_of(data, sid, mark.machine, machine.program, opened),
+        cage=cages.cage_of(data, sid, mark.machine, machine.program, opened)._replace(answers_on=closed_host.answered_ports(mark, given)),
         bounds_log=True,
         says_signaled=(f"{identity.RECORD}.log", _SIGNALED),
     )

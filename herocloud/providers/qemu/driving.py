@@ -7,7 +7,7 @@ from pathlib import Path
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.model.steps import Step
-from herocloud.providers.qemu import boot, hotplug, kvm_probe, memory_files, queries
+from herocloud.providers.qemu import boot, closed_host, hotplug, kvm_probe, memory_files, queries
 from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
@@ -72,6 +72,7 @@ class _Control(Control):
 
     def change(self, place: Place, mark: Mark, target: Part, given: Supplies, work: Work) -> None:
         """Turn a running machine into `target`."""
+        closed_host.require_closed(place, mark, target, given)
         with boot.open_talk(self._folder, place.sid) as talk:
             hotplug.bring(Change(talk, place, given, work.progress, work.cancelled), mark.machine, target, mark.launched)
 

@@ -39,8 +39,8 @@ def _survey(context: ProviderContext, *, thorough: bool) -> Standing:  # noqa: A
 
     because = loopback.why_open()
     if not because:
-        return Standing(True, f"{says}; guests reach nothing that listens on this host itself")
-    return Standing(True, says, lacking=(Lacking("nat", f"guests also reach what listens on this host's loopback: {because}"),))
+        return Standing(True, f"{says}; guests reach nothing that listens on this host itself but its name servers")
+    return Standing(True, says, lacking=(Lacking("nat", f"guests would reach what listens on this host itself: {because}"),))
 
 
 DECLARATION = Declaration(

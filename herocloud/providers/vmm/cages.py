@@ -22,6 +22,7 @@ from herocloud.providers.vmm import control_groups, folders, program_files, user
 from herocloud.providers.vmm.users import Range, User
 
 DEVICES = ("/dev/kvm", "/dev/net/tun", "/dev/vhost-net", "/dev/vhost-vsock")
+GUARD = Path(__file__).with_name("connection_guard.py")
 _MIB = 1024**2
 _BESIDE_MEMORY = 2048 * _MIB
 """What a VMM takes beside the memory of its guest at most: emulation keeps a gigabyte of translated code."""
@@ -60,6 +61,8 @@ class Cage(NamedTuple):
     """Its share of the processors and disks when all want them; 100 is that of one thread, and a VMM has one beside its vCPUs."""
     is_beside: bool = False
     """Whether it works beside the VMM, whose limits the group has."""
+    answers_on: Sequence[int] | None = None
+    """Where its connections are watched: the ports on which it answers the host itself all the same."""
 
     def orders(self, *, grouped: bool) -> Iterator[tuple[str, str]]:
         """Yield what `jail` has to do; `grouped` says that somebody else has put the process into a control group with limits."""
@@ -88,6 +91,9 @@ class Cage(NamedTuple):
             yield from (("write", str(path)) for path in self.writes)
             yield from (("device", path) for path in self.devices)
         yield from (("await", str(path)) for path in self.awaits)
+        if self.answers_on is not None:
+            yield "guard", str(GUARD)
+            yield from (("guard-port", str(port)) for port in self.answers_on)
 
     def unit_properties(self) -> Iterator[tuple[str, str]]:
         """Yield the same limits as properties of a unit of systemd, whose group holds the keeper as well."""

@@ -80,6 +80,7 @@ def _run(path: str, record: str) -> types.CodeType:
     if record:
         _note(record, orders)
     _join(orders)
+    _watch_connections(orders)
     _limit(orders)
     _wait_for_sockets(orders)
     _lend(orders)
@@ -153,6 +154,16 @@ def _join(orders: Orders) -> None:
                 stream.write(str(os.getpid()))
         except OSError as error:
             sys.stderr.write(f"not in the control group `{path}`: {error.strerror}\n")
+
+
+def _watch_connections(orders: Orders) -> None:
+    """Have somebody asked before the VMM connects to anything; that program needs none of what is taken away below."""
+    for path in orders.get("guard", ()):
+        guard: dict[str, object] = {"__name__": "guard"}
+        exec(_load(path), guard)  # noqa: S102  (of the package, like this file)
+        begin = guard["begin"]
+        if callable(begin):
+            begin([sys.executable, "-I", "-S", path, ",".join(orders.get("guard-port", ()))])
 
 
 def _limit(orders: Orders) -> None:

@@ -2,9 +2,9 @@
 
 Such a network is made by the VMM, which connects to wherever its guest wants: to the guest it is the internet, and to the host it is a
 program like any other, for which `127.0.0.1` and every other address of the host is open. A guest that got out of its VMM could do the same
-on any network, and much that listens there asks nobody who they are. Since each VM has a user of its own, one rule for all of these users
+on any network, and much that listens there asks nobody who they are. Where each VM has a user of its own, one rule for all of these users
 closes that: what they send never reaches the host itself, but for answers on published ports and questions to a name server that runs
-here. Addresses beyond the host are not touched.
+here. Addresses beyond the host are not touched. Everywhere else a program beside the VMM does the same for its guest (`connection_guard`).
 
 What nft says of the table once it is loaded is kept in the runtime folder, so that a look sees whatever somebody changes about it.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from herocloud.kits import durable_files, interfaces, subprocesses
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Temporary
-from herocloud.providers.vmm import folders, users
+from herocloud.providers.vmm import connection_guard, folders, users
 from herocloud.providers.vmm.users import Range
 
 TABLE = "herocloud-vms"
@@ -96,9 +96,23 @@ def _alone() -> Iterator[Path | None]:
         os.close(descriptor)
 
 
-@functools.cache
+def closed_by() -> str:
+    """Say, without changing anything, what would keep guests away from the host; nothing where nothing would."""
+    if not _why_no_rules():
+        return "rules of nftables"
+    return "a program beside each VMM" if connection_guard.is_possible() else ""
+
+
 def why_open() -> str:
-    """Say, without changing anything, why the host would stay open to guests; nothing when it would be closed."""
+    """Say why the host would stay open to guests; nothing when it would be closed."""
+    return "" if closed_by() else f"{_why_no_rules()}, and {NO_GUARD}"
+
+
+NO_GUARD = "this kernel asks no program before a system call (Linux 5.5)"
+
+
+@functools.cache
+def _why_no_rules() -> str:
     if users.usable_range() is None:
         return "VMs run as the user who runs herocloud"
     if shutil.which("nft") is None:

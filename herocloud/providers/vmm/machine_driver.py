@@ -21,7 +21,7 @@ from herocloud.model.parts import SNAPSHOT
 from herocloud.model.steps import KINDS, Step
 from herocloud.providers import ownership
 from herocloud.providers.parts import same, wrap
-from herocloud.providers.seam import Found, Probe, UserNetwork, Work
+from herocloud.providers.seam import Found, Probe, Work
 from herocloud.providers.vmm import (
     boot_files,
     cages,
@@ -216,7 +216,7 @@ class MachineDriver:
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
             grants.give(self._folder, sid, given.needs_of(boot_files.with_held(self._folder, sid, target)))
-            self._keep_out(work, sid, target)
+            self._keep_out(sid)
             self._control.change(place, mark, target, given, work)
         elif work.step.kind == "vm.create" and not same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
@@ -282,20 +282,17 @@ class MachineDriver:
             return
         if target == "paused" and work.step.kind in ("vm.pause", "vm.freeze") and not self._control.is_living(sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
-        self._keep_out(work, sid, mark.machine)
+        self._keep_out(sid)
         self._control.boot(place, mark, work)
         if target == "paused":
             self._control.pause(sid, work)
 
-    def _keep_out(self, work: Work, sid: str, machine: Part) -> None:
-        """Keep the VMM away from what listens on the host itself, and with it a guest on a network that the VMM makes."""
+    def _keep_out(self, sid: str) -> None:
+        """Keep the VMM away from what listens on the host itself, where VMMs have users of their own and rules can be loaded."""
         # It has its user before the host is closed, because the last user who goes opens the host again.
         cages.choose_user(self._folder, sid, self._users)
         if self._open_because is None:
             self._open_because = loopback.close(self._users)
-        links = [work.attachments[key].link for key in machine["nics"] if key in work.attachments]
-        if self._open_because and any(isinstance(link, UserNetwork) and link.nat for link in links):
-            work.progress(f"its guest reaches what listens on this host itself: {self._open_because}", None)
 
     def _probe_power(self, work: Work, sid: str, mark: Mark | None) -> Probe:
         step = work.step

@@ -28,11 +28,16 @@ def offers(folder: Path, wanted: Range | None = None) -> Iterator[Offer]:
     yield Offer("VMM: rights", True, "no capabilities, no way to get any, no files or environment of the caller")
     yield _limits()
     yield _huge_pages()
-    because = loopback.why_open()
-    says = f"open to guests of user-mode networks with `nat`: {because}" if because else "closed to guests of user-mode networks"
-    yield Offer(
-        "VMM: host's loopback", not because, says, "give such networks `nat: false`, or run as root with nftables" if because else ""
-    )
+    yield _loopback()
+
+
+def _loopback() -> Offer:
+    name = "VMM: host's loopback"
+    closed_by = loopback.closed_by()
+    if closed_by:
+        return Offer(name, True, f"closed to guests of user-mode networks, as all of this host's addresses are, by {closed_by}")
+    says = f"networks in user mode with `nat` cannot be had: {loopback.why_open()}"
+    return Offer(name, False, says, "give such networks `nat: false`, or run as root with nftables")
 
 
 def _user(folder: Path, depth: Depth, wanted: Range | None) -> Offer:
