@@ -172,6 +172,8 @@ class Host:
             return "group the VM's own"
         places = [(f"{self.site.data}/vms/{one}", f"<{name}>") for name, one in self.sids.items()]
         places += [(f"{folders.runtime_root(self.site.data)}/{one}", f"<sockets of {name}>") for name, one in self.sids.items()]
+        places += [(f"{self.site.data}/boot/{one}", f"<boot files of {name}>") for name, one in self.sids.items()]
+        places += [(f"<data>/boot/{one}", f"<boot files of {name}>") for name, one in self.sids.items()]
         places += [("<sockets>", f"<sockets of {next(name for name, one in self.sids.items() if one == sid)}>")]
         places += [(f"<data>/vms/{one}", f"<{name}>") for name, one in self.sids.items()]
         places += [(str(self.site.data), "<data>"), (str(self.site.folder), "<work>"), (str(self.site.folder.parent), "<site>")]

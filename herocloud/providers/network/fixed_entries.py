@@ -2,7 +2,7 @@
 
 The kernel learns both from what guests send, and rules see to it that they send nothing false. An entry that is fixed by hand overrules
 that: frames of one guest go to another's port, or what the host sends to an address goes to a MAC of somebody else. None of them is ever
-made by us on the bridge of a network, so whatever is there is taken away. What was only learned or may be learned anew corrects itself.
+made by us on the bridge of a network, so whatever is there is taken away. What was only learned or may be learned again corrects itself.
 """
 
 import socket
@@ -70,7 +70,7 @@ def odd_of(entries: tuple[Entry, ...], bridge: int, macs: Mapping[int, str]) -> 
 
 
 def forget(entry: Entry) -> None:
-    """Take an entry away; one that has gone meanwhile is no trouble."""
+    """Take an entry away; one that has gone meanwhile does no harm."""
     values = (
         {_ADDRESS: socket.inet_pton(entry.family, entry.address)} if entry.address else {_MAC: bytes.fromhex(entry.mac.replace(":", ""))}
     )

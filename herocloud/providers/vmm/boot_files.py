@@ -21,7 +21,7 @@ from herocloud.kits.file_digests import KnownDigests
 from herocloud.kits.jsons import Part
 from herocloud.model import powers
 from herocloud.model.errors import Conflict
-from herocloud.providers.vmm import files, marks
+from herocloud.providers.vmm import files, marks, users
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
@@ -46,8 +46,7 @@ def hold(place: Place, mark: Mark, given: Supplies, firmware: Path | None, *, ag
     held = {}
     if originals:
         contents = place.data / _CONTENTS
-        for folder in (contents.parent, contents, folder_of(place.data, place.sid)):
-            folder.mkdir(mode=0o711, exist_ok=True)
+        _make_folders(place, contents)
         with durable_files.flock(place.data / _LOCK, blocking=True):
             holding = _Holding(place)
             for field, path in originals.items():
@@ -60,7 +59,7 @@ def hold(place: Place, mark: Mark, given: Supplies, firmware: Path | None, *, ag
 
 
 def hold_again(place: Place, mark: Mark, given: Supplies, firmware: Path | None) -> Mark:
-    """Hold what a VM that runs comes back with, and note it where that is something else than before."""
+    """Hold what a VM that runs comes back with, and note it where that has changed."""
     held = hold(place, mark, given, firmware, again=True)
     if held != mark:
         marks.write(place.data, place.sid, held)
@@ -164,6 +163,17 @@ class _Holding:
             )
         draft.replace(self._contents / digest)
         return digest
+
+
+def _make_folders(place: Place, contents: Path) -> None:
+    """Make the folders; each VM passes through its own and sees no other's, because a kernel may be closed to others."""
+    contents.parent.mkdir(mode=0o711, exist_ok=True)
+    contents.mkdir(mode=0o700, exist_ok=True)
+    own, user = folder_of(place.data, place.sid), users.of(place.data, place.sid)
+    own.mkdir(mode=0o700, exist_ok=True)
+    if user.is_own:
+        os.chown(own, -1, user.gid)
+        own.chmod(0o710)
 
 
 def _held(data: Path, sid: str, field: str, original: Path) -> Path:
