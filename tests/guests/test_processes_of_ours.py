@@ -153,6 +153,8 @@ class Host:
         """Describe a process in words that are the same on every host."""
         sid = self.sids["tool" if " tool" in role else "web"]
         found = process_facts.describe(pid, self.site.data, sid, str(self.namespace.pid))
+        # Hosts without them lend none.
+        found = [line for line in found if not line.startswith("open /dev/vhost-")]
         if "root the host" in found:
             found = [line for line in found if not line.startswith("sees ")]
         if role == "daemon":
