@@ -116,7 +116,7 @@ def test_it_stays_closed_when_the_vm_is_started_again_by_itself(site: Site) -> N
     before = record.read_text()
     os.kill(int(before.splitlines()[-1].split()[0]), 9)
     wait_until(lambda: record.exists() and record.read_text() not in ("", before), "its keeper to start it again")
-    assert wait_until(lambda: _fetch(site, "192.0.2.2", 9999), "the other host") == "beyond"
+    assert wait_until(lambda: _fetch(site, "192.0.2.2", 9999), "the other host", 300) == "beyond"
     assert _fetch(site, "10.77.0.1", 9999) == ""
 
 

@@ -194,7 +194,7 @@ def _viewer(data: Path, sid: str) -> int | None:
 
 
 def _door(*words: str) -> None:
-    command = jail_command.words(*words)
+    command = jail_command.words(*words, program=jail_command.DOOR)
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if ran.returncode != 0:
         raise Permanent(f"the VMM cannot be shown `{words[2]}`: {ran.stderr.strip()}")

@@ -8,9 +8,7 @@ only this user can write, in the runtime folder and never in the data folder. Ev
 hypervisors and their companions get the same: resource limits, a control group, a view of the file system with only its own files, a user
 of its own, no capabilities, no way to get any, no open files but those that are meant for it, and an environment of one variable.
 
-`jail.py show PID PATH WAY` and `jail.py hide PID PATH` put a file into the view of a VMM that runs, or take it out: a volume that is
-plugged in is seen from then on. All of it is one file with the standard library alone, and of that only what is small: this starts once
-per VM and has to be quick.
+All of it is one file with the standard library alone, and of that only what is small: this starts once per VM and has to be quick.
 """
 
 import _frozen_importlib_external as _files
@@ -30,8 +28,6 @@ _BIND, _RECURSIVE, _PRIVATE, _DETACH = 4096, 16384, 1 << 18, 2
 _KEPT_FLAGS = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 """Flags of a mount as statvfs tells them, and as mount takes them: those that a host has set must not be taken away."""
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41}
-_OPEN_TREE, _MOVE_MOUNT, _SET_ATTRIBUTES = 428, 429, 442
-_HERE, _CLONE, _CLOSE_ON_EXEC, _EMPTY_PATH, _FROM_EMPTY = -100, 1, 0o2000000, 0x1000, 4
 _DROP_BOUNDING, _NO_NEW_PRIVILEGES, _AMBIENT, _CLEAR_ALL = 24, 38, 47, 4
 _CAPABILITIES = 64
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu")
@@ -54,18 +50,13 @@ def main(words: list[str]) -> int:
     """Do what the command line says; returns only when it fails, or has nothing to become."""
     companion: types.CodeType | str = ""
     try:
-        if words[0] == "run":
-            companion = _run(words[1], words[2])
-        elif words[0] == "show":
-            _show(int(words[1]), words[2], read_only=words[3] == "ro")
-        else:
-            _hide(int(words[1]), words[2])
+        companion = _run(words[1], words[2])
     except Failed as failure:
         sys.stderr.write(f"{failure}\n")
         return 126
     except OSError as error:
         sys.stderr.write(f"{error.filename or 'the cage'}: {error.strerror}\n")
-        return 127 if error.errno == errno.ENOENT and words[0] == "run" else 126
+        return 127 if error.errno == errno.ENOENT else 126
     if companion:
         exec(companion, {"__name__": "__main__", "__builtins__": __builtins__})  # noqa: S102  (of the package, like this file)
     return 0
@@ -350,43 +341,6 @@ def _drop_own() -> None:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     nothing = (ctypes.c_uint32 * 6)()
     _call("capset", header, nothing, quietly=True)
-
-
-# Files of a running VMM.
-
-
-def _show(process: int, path: str, *, read_only: bool) -> None:
-    """Let a VMM that runs see one more file, at the place where the host has it."""
-    tree = _call("syscall", _OPEN_TREE, _HERE, os.fsencode(path), _CLONE | _CLOSE_ON_EXEC)
-    flags = _NO_SUID | _NO_DEVICES | _NO_EXEC | (_READ_ONLY if read_only else 0)
-    attributes = (ctypes.c_uint64 * 4)(flags, 0, 0, 0)
-    _call("syscall", _SET_ATTRIBUTES, tree, b"", _EMPTY_PATH, attributes, ctypes.c_size_t(32), quietly=True)
-    wanted = os.fstat(tree)
-    _enter_view_of(process)
-    try:
-        there = os.stat(path)  # noqa: PTH116
-    except FileNotFoundError:
-        there = None
-    if there is not None and (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
-        return
-    if there is not None:
-        _call("umount2", os.fsencode(path), _DETACH, quietly=True)
-    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
-    _call("syscall", _MOVE_MOUNT, tree, b"", _HERE, os.fsencode(path), _FROM_EMPTY)
-
-
-def _hide(process: int, path: str) -> None:
-    """Take a file out of the view of a VMM that runs."""
-    _enter_view_of(process)
-    _call("umount2", os.fsencode(path), _DETACH, quietly=True)
-    _remove(path)
-
-
-def _enter_view_of(process: int) -> None:
-    view = os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    _call("setns", view, _NEW_MOUNTS)
-    os.umask(0o022)
 
 
 def _remove(path: str) -> None:
