@@ -3,10 +3,11 @@
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
 from herocloud.rpc import framing, infos, repetitions
+from herocloud.rpc.call_counts import UNKNOWN, CallCounts
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError
 from herocloud.rpc.framing import Call, Wrong
@@ -14,8 +15,8 @@ from herocloud.rpc.method_table import Method
 
 log = logging.getLogger(__name__)
 
-Translate = Callable[[Exception, Mapping[str, Json]], RpcError | None]
-"""Turns an exception into what a caller with these parameters is answered; nothing for a defect."""
+Translate = Callable[[Exception, Method[Any], Mapping[str, Json]], RpcError | None]
+"""Turns an exception into what a caller of a method with these parameters is answered; nothing for a defect."""
 
 
 _SHORT = 1024
@@ -30,27 +31,38 @@ def is_quick(body: bytes, table: Mapping[str, Method[Any]]) -> bool:
     return isinstance(call, Call) and (method := table.get(call.method)) is not None and method.quick
 
 
-def answer(body: bytes, table: Mapping[str, Method[Any]], desk: Desk, translate: Translate) -> bytes | None:
+class Answering(NamedTuple):
+    """What every answer needs."""
+
+    table: Mapping[str, Method[Any]]
+    translate: Translate
+    counts: CallCounts
+
+
+def answer(body: bytes, desk: Desk, answering: Answering) -> bytes | None:
     """Answer a request; nothing when it holds only notifications."""
     message = framing.read(body)
-    answers = [found for member in message.members if (found := _answer_one(member, table, desk, translate)) is not None]
+    answers = [found for member in message.members if (found := _answer_one(member, desk, answering)) is not None]
     if message.batch:
         return framing.write_batch(answers) if answers else None
     return answers[0] if answers else None
 
 
-def _answer_one(member: Call | Wrong, table: Mapping[str, Method[Any]], desk: Desk, translate: Translate) -> bytes | None:
+def _answer_one(member: Call | Wrong, desk: Desk, answering: Answering) -> bytes | None:
     if isinstance(member, Wrong):
         return framing.write_error(member.id or "null", member.kind, {"diagnostics": [_diagnose(member.why)]})
+    method, code, began = answering.table.get(member.method), None, answering.counts.clock()
     try:
-        result = _run(member, table, desk, translate)
+        result = _run(member, method, desk, answering.translate)
     except RpcError as error:
+        code = error.kind.code
         return None if member.id is None else framing.write_error(member.id, error.kind, error.data)
+    finally:
+        answering.counts.add(UNKNOWN if method is None else method.name, began, code)
     return None if member.id is None else framing.write_result(member.id, result)
 
 
-def _run(call: Call, table: Mapping[str, Method[Any]], desk: Desk, translate: Translate) -> Json:
-    method = table.get(call.method)
+def _run(call: Call, method: Method[Any] | None, desk: Desk, translate: Translate) -> Json:
     if method is None:
         raise RpcError(METHOD_NOT_FOUND, {"diagnostics": [_diagnose("There is no method of this name.", "`rpc.discover` lists them all")]})
     try:
@@ -61,7 +73,7 @@ def _run(call: Call, table: Mapping[str, Method[Any]], desk: Desk, translate: Tr
             return method.write(infos.job_info(earlier))
         return method.write(method.run(desk._replace(keyed=keyed), checked))
     except Exception as error:
-        known = translate(error, method.named(call.params))
+        known = translate(error, method, method.named(call.params))
         if known is not None:
             raise known from error
         # The text of the exception stays here: it may quote anything, secrets included.

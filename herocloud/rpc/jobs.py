@@ -210,7 +210,11 @@ class Jobs:
         """Note that the apply of a job begins."""
         sids = [change.sid for change in plan.changes if change.kind == "vm" and change.address == run.job.address and change.sid]
         sid = run.job.sid or next(iter(sids), None)
-        self._change(run, plan=plan.id, apply=begun.apply, sid=sid, steps_total=len(plan.steps), steps_done=finished)
+        # A job may run several applies, one after the other; what an earlier daemon began of one counts once.
+        goes_on = begun.apply is not None and run.job.apply == begun.apply and run.job.steps_total >= len(plan.steps)
+        total = run.job.steps_total + (0 if goes_on else len(plan.steps))
+        done = total - len(plan.steps) + finished
+        self._change(run, plan=plan.id, apply=begun.apply, sid=sid, steps_total=total, steps_done=done)
         run.admitted.set()
         name = None if begun.apply is None else apply_id(begun.apply)
         self.tell(run, "job_admitted", {"plan_id": plan.id, "apply": name, "steps": len(plan.steps)})

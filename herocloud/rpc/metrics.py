@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import herocloud
 from herocloud.model import powers
 from herocloud.model.worlds import Record
+from herocloud.rpc.call_counts import BOUNDS, CallCounts
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.snapshot_schedules import SnapshotSchedules
 
@@ -19,9 +20,22 @@ Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
 
-def write(desk: Desk, restarts: Mapping[str, int], drifted: int, schedules: SnapshotSchedules) -> str:
+def write(desk: Desk, restarts: Mapping[str, int], drifted: int, schedules: SnapshotSchedules, calls: CallCounts) -> str:
     """Return all metrics as text."""
-    return "".join((*_lines(desk, restarts, drifted), *_of_schedules(schedules)))
+    return "".join((*_lines(desk, restarts, drifted), *_of_schedules(schedules), *_of_calls(calls)))
+
+
+def _of_calls(calls: CallCounts) -> Iterator[str]:
+    counted = [one._replace(method=one.method or "unknown") for one in calls.all()]
+    errors = [({"method": one.method, "code": str(code)}, count) for one in counted for code, count in one.errors.items()]
+    yield from _metric("herocloud_rpc_errors_total", "counter", "Calls that were answered with an error, by its code.", errors)
+    name = "herocloud_rpc_duration_seconds"
+    yield f"# HELP {name} How long calls took to answer, the waiting for their jobs included.\n# TYPE {name} histogram\n"
+    for one in counted:
+        within = [*zip(map(_number, BOUNDS), one.within, strict=True), ("+Inf", one.calls)]
+        yield from (_sample(f"{name}_bucket", {"method": one.method, "le": bound}, count) for bound, count in within)
+        yield _sample(f"{name}_sum", {"method": one.method}, one.seconds)
+        yield _sample(f"{name}_count", {"method": one.method}, one.calls)
 
 
 def _of_schedules(schedules: SnapshotSchedules) -> Iterator[str]:
@@ -68,7 +82,7 @@ def _lines(desk: Desk, restarts: Mapping[str, int], drifted: int) -> Iterator[st
     yield from _metric("herocloud_jobs_ended_total", "counter", "Jobs that have ended, since the daemon started.", ended)
     yield from _metric("herocloud_events_total", "counter", "Events, ever.", [({}, desk.events.last)])
     yield from _metric("herocloud_event_subscribers", "gauge", "Streams of events that are open.", [({}, desk.events.subscribers)])
-    yield from _metric("herocloud_state_serial", "counter", "The serial of the state.", [({}, recorded.serial)])
+    yield from _metric("herocloud_state_serial", "gauge", "The serial of the state.", [({}, recorded.serial)])
     waiting = sum(1 for pending in recorded.unfinished if not pending.alive)
     yield from _metric("herocloud_unfinished_applies", "gauge", "Applies that wait to be resumed.", [({}, waiting)])
 
@@ -88,9 +102,12 @@ def _labels(record: Record) -> Labels:
 
 def _metric(name: str, kind: str, says: str, samples: Sequence[Sample]) -> Iterator[str]:
     yield f"# HELP {name} {says}\n# TYPE {name} {kind}\n"
-    for labels, value in samples:
-        inside = ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
-        yield f"{name}{{{inside}}} {_number(value)}\n" if inside else f"{name} {_number(value)}\n"
+    yield from (_sample(name, labels, value) for labels, value in samples)
+
+
+def _sample(name: str, labels: Labels, value: float) -> str:
+    inside = ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
+    return f"{name}{{{inside}}} {_number(value)}\n" if inside else f"{name} {_number(value)}\n"
 
 
 def _escape(text: str) -> str:

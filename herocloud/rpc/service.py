@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from herocloud.kits.jsons import Json
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import (
+    advice,
     concealment,
     dispatch,
     document,
@@ -31,6 +32,7 @@ from herocloud.rpc import (
     tcp,
     unix_socket,
 )
+from herocloud.rpc.call_counts import CallCounts
 from herocloud.rpc.chores import Intervals
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight, secret_of
@@ -127,6 +129,7 @@ class Service:
         self.events = EventLog(self.store, settings.clock)
         self.jobs = Jobs(self.store, self.events, settings.clock)
         self.table = method_table.collect(methods())
+        self.calls = CallCounts()
         self.document = openrpc()
         self.desk = Desk(
             folder=settings.folder,
@@ -155,13 +158,17 @@ class Service:
 
     def answer(self, body: bytes, caller: Caller) -> bytes | None:
         """Answer one request."""
-        return dispatch.answer(body, self.table, self.desk._replace(caller=caller), self._translate)
+        return dispatch.answer(body, self.desk._replace(caller=caller), dispatch.Answering(self.table, self._translate, self.calls))
 
-    def _translate(self, error: Exception, given: Mapping[str, Json]) -> RpcError | None:
+    def _translate(self, error: Exception, method: Method[Any], given: Mapping[str, Json]) -> RpcError | None:
         known = error if isinstance(error, RpcError) else error_answers.translate(error)
+        if known is None:
+            return None
         secret = given.get("secret")
         digest = self.desk.digest(secret) if isinstance(secret, str) else None
-        return None if known is None else RpcError(known.kind, self._conceal(known.data, digest))
+        # What the command line asks for, it shows in its own words.
+        data = known.data if method in own_methods.METHODS else advice.of_error(known.data)
+        return RpcError(known.kind, self._conceal(data, digest))
 
     def _conceal(self, data: Json, digest: str | None) -> Json:
         """Take out of an error what its caller may not know."""
@@ -182,7 +189,7 @@ class Service:
             is_quick=lambda body: dispatch.is_quick(body, self.table),
             openrpc=endpoints.dump(self.document),
             health=self._health,
-            metrics=lambda: metrics.write(self.desk, self.upkeep.restarts.counts, self.upkeep.chores.drifted, self.upkeep.chores.schedules),
+            metrics=self._metrics,
             discovery=discovery(),
             events=self.events,
             digest=self.desk.secrets.digest,
@@ -190,6 +197,10 @@ class Service:
             ending=lambda: self._ending,
             heartbeat=self.settings.heartbeat,
         )
+
+    def _metrics(self) -> str:
+        chores = self.upkeep.chores
+        return metrics.write(self.desk, self.upkeep.restarts.counts, chores.drifted, chores.schedules, self.calls)
 
     def _health(self) -> Health:
         health_info = service_methods.health(self.desk)

@@ -12,10 +12,11 @@ from herocloud.operations import apply, lookups, reversal, unfinished
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, LogEntry, Secret, UnfinishedInfo, Wait
 from herocloud.rpc.desk import Desk, secret_of
-from herocloud.rpc.error_codes import DOES_NOT_FIT
+from herocloud.rpc.error_codes import DOES_NOT_FIT, NOT_FOUND
 from herocloud.rpc.job_marks import SECRET_LABEL
 from herocloud.rpc.job_runs import Request, Run, Subject
 from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.methods import stack_methods
 from herocloud.rpc.methods.stack_methods import Approve, Environment, StackText
 from herocloud.rpc.methods.vm_methods import _JOB, CHANGING
 
@@ -37,7 +38,7 @@ _ENTRY = {
 }
 
 
-@declare("stacks", example=Example({"stack": "imperative", "limit": 1}, [_ENTRY]))
+@declare("stacks", example=Example({"stack": "imperative", "limit": 1}, [_ENTRY]), errors=(NOT_FOUND,))
 def state_log(
     desk: Desk,
     stack: StackText | None = None,
@@ -51,6 +52,9 @@ def state_log(
     digest = desk.digest(secret)
     hidden = _hidden(desk, digest)
     versions = [version for version in lookups.history(desk.folder, stack) if version.serial not in hidden]
+    if stack is not None and not any(version.stack == stack for version in versions):
+        # Of a stack whose history is thrown away there may still be records.
+        stack_methods.require_known(desk, stack, digest)
     return [
         LogEntry(
             serial=version.serial,

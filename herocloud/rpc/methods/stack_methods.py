@@ -13,7 +13,7 @@ from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import annotation
 from herocloud.plan.scope import PlanOptions
-from herocloud.rpc import concealment, error_answers, infos, uploads, work
+from herocloud.rpc import advice, concealment, error_answers, infos, uploads, work
 from herocloud.rpc.answers import DriftInfo, DriftReport, ExportedStack, IdempotencyKey, JobInfo, PlanInfo, StackInfo, ValidationInfo, Wait
 from herocloud.rpc.answers import Secret as SecretText
 from herocloud.rpc.desk import Desk
@@ -91,7 +91,8 @@ def _shown(desk: Desk, found: tuple[Diagnostic, ...]) -> list[Json]:
         )
         for diagnostic in found
     ]
-    diagnostics: list[Json] = concealment.conceal(error_answers.document(cleaned)["diagnostics"], desk.recorded, None)
+    written = advice.of_error(error_answers.document(cleaned))
+    diagnostics: list[Json] = concealment.conceal(written["diagnostics"], desk.recorded, None)
     return diagnostics
 
 
@@ -257,7 +258,12 @@ def _stack_info(desk: Desk, name: str, digest: str | None) -> StackInfo | None:
 )
 def get_stack(desk: Desk, stack: StackText, secret: SecretText = "") -> StackInfo:
     """Return one stack with its addresses and outputs."""
-    stack_info = _stack_info(desk, stack, desk.digest(secret)) if stack in desk.recorded.records else None
+    return require_known(desk, stack, desk.digest(secret))
+
+
+def require_known(desk: Desk, stack: str, digest: str | None) -> StackInfo:
+    """Return a stack that the caller may know of."""
+    stack_info = _stack_info(desk, stack, digest) if stack in desk.recorded.records else None
     if stack_info is None:
         raise error_answers.not_found("unknown-stack", "No records of this stack", f"Nothing is recorded for a stack `{stack}`.")
     return stack_info

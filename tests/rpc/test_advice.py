@@ -1,0 +1,67 @@
+"""Ways out that the layers below know as commands reach callers of the API as methods and parameters."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from herocloud.cli import command_table
+from herocloud.rpc import advice
+
+YAML = "stack: shop\nvolumes: {{data: {{size: 1 GiB, protect: {protect}}}}}\n"
+
+
+def test_every_way_is_a_command_and_a_method_that_has_its_parameters(document: dict[str, Any]) -> None:
+    methods = {method["name"]: {one["name"] for one in method["params"]} for method in document["methods"]}
+    commands = {" ".join(words) for words, _ in command_table.leaves()}
+    for command, way in advice._WAYS.items():
+        assert command in commands
+        for method in way.method.split("` and `"):
+            assert {*way.names} - {"for"} <= methods[method], command
+    parameters = set().union(*methods.values())
+    named = {text.partition(":")[0] for text in (*advice._SWITCHES.values(), *advice._VALUES.values(), *advice._LISTS.values())}
+    assert named <= parameters
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("`herocloud undo apply-3` takes it back", '`undo` with `which: "apply-3"` takes it back'),
+        ("`herocloud vm snapshot delete vm.src one`", '`delete_snapshot` for `vm.src` with `name: "one"`'),
+        ("`herocloud vm delete vm.a --purge`", "`delete_vm` for `vm.a` with `purge: true`"),
+        ("`herocloud resume apply-1 --approve create,stop`", '`resume_stack` with `which: "apply-1", approve: ["create", "stop"]`'),
+        ("`herocloud apply --exclude 'web[*]'`", '`plan_stack` and `apply_plan` with `exclude: ["web[*]"]`'),
+        ("leave it out with `--exclude`, or `--purge` it", "leave it out with `exclude`, or `purge: true` it"),
+        ("give it with `--var x=5`", 'give it with `variables: {"x": "5"}`'),
+        # For whoever runs the host.
+        ("`herocloud doctor` says why", "`herocloud doctor` says why"),
+        ("`herocloud plan --out FILE`", "`herocloud plan --out FILE`"),
+        ("`herocloud undo one two`", "`herocloud undo one two`"),
+        ("`herocloud undo 'one`", "`herocloud undo 'one`"),
+        # What is no command stays.
+        ("`undo apply-3` and `vm.web` and `cp --sparse=always A B`", "`undo apply-3` and `vm.web` and `cp --sparse=always A B`"),
+    ],
+)
+def test_commands_are_said_as_methods(said: str, read: str) -> None:
+    assert advice.in_methods(said) == read
+    assert advice.in_methods(read) == read
+
+
+def test_refusals_of_the_daemon_name_no_command_that_has_a_method(daemon: Any) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
+    daemon.call("create_snapshot", sid=sid, name="one", wait=30)
+    found = [daemon.refused("create_snapshot", sid=sid, name="one", wait=30).data, daemon.refused("undo", stack="nope").data]
+    plan = daemon.call("plan_stack", yaml=YAML.format(protect="true"))
+    daemon.call("apply_plan", plan_id=plan["plan_id"], approve=["create"], wait=30)
+    found.append(daemon.call("plan_stack", yaml="stack: shop\n")["diagnostics"])
+    found.append(
+        daemon.call("validate_stack", yaml="stack: q\nvariables: {x: {type: string}}\nvms:\n  a: {image: '${x}'}\n")["diagnostics"]
+    )
+    texts = [json.dumps(one) for one in found]
+    for text in texts:
+        commands = re.findall(r"`herocloud ([^`]*)`|`(--[a-z]+)[^`]*`", text)
+        assert not commands, text
+    assert '`delete_snapshot` for `vm.web` with `name: \\"one\\"`' in texts[0]
+    assert "`state_log`" in texts[1]
+    assert "variables: {" in texts[3]
