@@ -1,6 +1,6 @@
 """Advice for callers of the API: what the layers below say in commands and flags is said in methods and parameters.
 
-A command that has no method, like `herocloud doctor`, stays as it is: it is for whoever runs the host.
+A command that has no method, like `herocloud doctor`, stays as it is: it is for the people who run the host.
 """
 
 import re

@@ -82,7 +82,7 @@ class Run:
         self.caller = caller
         self.interrupts = Interrupts()
         self.turn = threading.RLock()
-        """Whoever changes the job holds it, from the first look at the job to the row in the file."""
+        """Held by the thread that changes the job, from its first look at the job to the row in the file."""
         self.admitted = threading.Event()
         self.ended = threading.Event()
         self.error: RpcError | None = None

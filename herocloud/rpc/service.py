@@ -20,11 +20,11 @@ from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import (
     advice,
     concealment,
+    daemon_sockets,
     dispatch,
     document,
     endpoints,
     error_answers,
-    listeners,
     method_table,
     metrics,
     recovery,
@@ -34,13 +34,13 @@ from herocloud.rpc import (
 )
 from herocloud.rpc.call_counts import CallCounts
 from herocloud.rpc.chores import Intervals
+from herocloud.rpc.daemon_sockets import Listeners
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight, secret_of
 from herocloud.rpc.endpoints import Handlers, Health
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
 from herocloud.rpc.jobs import Jobs
-from herocloud.rpc.listeners import Listeners
 from herocloud.rpc.method_table import Method
 from herocloud.rpc.methods import (
     clone_methods,
@@ -291,8 +291,8 @@ def discovery() -> dict[str, Json]:
 
 
 def run(settings: Settings, environment: Mapping[str, str], listening: Callable[[Path], None]) -> None:
-    """Run a daemon in this process until SIGTERM or SIGINT; `listening` is told where as soon as callers may connect there."""
-    with listeners.bind(settings.socket, settings.group, settings.tcp, environment) as bound:
+    """Run a daemon in this process until SIGTERM or SIGINT; `listening` hears where, as soon as callers may connect there."""
+    with daemon_sockets.bind(settings.socket, settings.group, settings.tcp, environment) as bound:
         listening(bound.path)
         service = Service(settings)
         try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 MOST = 10
 SECONDS = 60.0
-"""So many wrong tokens of one peer in such a time, and it is told to wait until the time has passed; a right token is always let in."""
+"""So many wrong tokens of one peer in such a time, and it has to wait until the time has passed; a right token is always let in."""
 _PEERS = 1024
 
 

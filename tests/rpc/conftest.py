@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from herocloud.rpc import listeners, service
+from herocloud.rpc import daemon_sockets, service
 from herocloud.rpc.service import Service, Settings
 
 HOST_FILE = """\
@@ -76,7 +76,7 @@ class Daemon:
         chosen = Settings(folder, self.path, **settings)
         self.service = Service(chosen)
         self._files = contextlib.ExitStack()
-        self._listeners = self._files.enter_context(listeners.bind(self.path, None, chosen.tcp, {}))
+        self._listeners = self._files.enter_context(daemon_sockets.bind(self.path, None, chosen.tcp, {}))
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._ready = threading.Event()

@@ -82,7 +82,7 @@ def has_ended(job: Any) -> bool:
 
 
 def secret_header(secret: str) -> dict[str, str]:
-    """Return how a stream is told whose events it shows."""
+    """Return the header that asks a stream for the events behind a secret too."""
     return {"x-hero-secret": secret} if secret else {}
 
 

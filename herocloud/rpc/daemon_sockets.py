@@ -64,7 +64,7 @@ def _bind_local(path: Path, group: str | None) -> Iterator[socket.socket]:
 def _path_of(given: Sequence[socket.socket]) -> Path:
     """Return where callers find a socket of the service manager; raises Refused for one that anybody may reach without a token."""
     if any(listener.family != socket.AF_UNIX for listener in given):
-        detail = "The service manager has opened a socket that is no unix socket, and over TCP the daemon asks for a token."
+        detail = "The service manager has opened a socket other than a unix socket, and over TCP the daemon asks for a token."
         hint = "name a path in `ListenStream=`; `--listen` with `--token-file` listens over TCP"
         raise Refused([Diagnostic("socket-not-local", "A socket of the service manager cannot be served", detail, hint=hint)])
     paths = [name for listener in given if isinstance(name := listener.getsockname(), str) and name.startswith("/")]
