@@ -3,7 +3,8 @@
 A bare Starlette echo on the same kind of socket stands beside the figures: the distance to it is what dispatch, validation and state cost.
 Clients run in processes of their own. `--seconds` is how long each part takes (60 by default), and `--memory-seconds 900` adds a quarter
 of an hour at the steady rate, at whose end stands what the daemon grew by. Where a machine cannot carry the steady rate, the rate that it
-did carry is printed beside the one that was asked for: the probe then measures a daemon that is always busy.
+did carry is printed beside the one that was asked for: the probe then measures a daemon that is always busy. Clients and daemon share the
+processors of one machine, and whatever else runs there has its part as well: what each of them used is printed beside the times.
 """
 
 import argparse
@@ -42,6 +43,8 @@ asyncio.run(server.serve(sockets=[listener]))
 """
 
 
+JOBS_OF_CALLS = 4 / 6
+"""The share of calls that are jobs: the others look at a VM."""
 CALLS_A_SECOND = 100
 """The rate of all clients together in the steady part."""
 EVENTS_A_SECOND = 200
@@ -57,6 +60,9 @@ def one_client(path: Path, slices: list[str], number: int, seconds: float, pace:
     ends = time.monotonic() + seconds
     client = Client(path)
     own: str | None = None
+    if pace is not None:
+        # A steady rate has no burst at its beginning.
+        time.sleep(pace * chance.random())
 
     def call(method: str, **params: Any) -> Any:
         nonlocal refused, lost, in_time
@@ -99,12 +105,15 @@ class Crowd(NamedTuple):
     """Calls that ended within the time; a full queue is worked off after it, and does not count."""
     seen: Any
     """What ran beside them saw."""
+    busy: float
+    """How much of one processor the clients used."""
 
 
 def crowd(path: Path, clients: int, seconds: float, pace: float | None, beside: Any = None) -> Crowd:
     """Run many clients at once."""
     slices = [found["sid"] for found in Client(path).list_slices()]
     answers: Any = multiprocessing.Queue()
+    before, began = os.times(), time.monotonic()
     workers = [multiprocessing.Process(target=one_client, args=(path, slices, number, seconds, pace, answers)) for number in range(clients)]
     for worker in workers:
         worker.start()
@@ -113,7 +122,9 @@ def crowd(path: Path, clients: int, seconds: float, pace: float | None, beside: 
     for worker in workers:
         worker.join()
     refused, lost, in_time = (sum(one[number] for one in found) for number in (1, 2, 3))
-    return Crowd([one for took, *_ in found for one in took], refused, lost, in_time / seconds, seen)
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return Crowd([one for took, *_ in found for one in took], refused, lost, in_time / seconds, seen, used / (time.monotonic() - began))
 
 
 def probe(path: Path, seconds: float) -> list[float]:
@@ -203,6 +214,11 @@ def main() -> int:
         shutil.rmtree(folder)
 
 
+def _machine() -> str:
+    """Say how many processors there are, and how many programs wanted one of late."""
+    return f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
+
+
 def measure(  # noqa: PLR0915  (one figure after the other)
     folder: Path, path: Path, pid: int, seconds: float, clients: int, memory_seconds: float
 ) -> int:
@@ -221,9 +237,9 @@ def measure(  # noqa: PLR0915  (one figure after the other)
         client.rpc_health()
         plain.append(time.perf_counter() - began)
     print(f"echo                {echo(folder):8.2f} ms  bare Starlette on the same kind of socket")
-    print(f"rpc.health          {statistics.median(plain) * 1000:8.2f} ms")
+    print(f"rpc.health          {statistics.median(plain) * 1000:8.2f} ms; {_machine()}")
     before = client.rpc_health()["last_event"]
-    took, refused, lost, speed, _ = crowd(path, clients, seconds, None)
+    took, refused, lost, speed, _, _ = crowd(path, clients, seconds, None)
     warm = memory_of(pid)
     in_use = [found["sid"] for found in client.list_slices() if found["state"] == "InUse"]
     vms = client.list_vms()
@@ -242,12 +258,15 @@ def measure(  # noqa: PLR0915  (one figure after the other)
     whether = "complete" if complete else "NOT COMPLETE"
     print(f"                    {refused} refused, {lost} lost, {leaked} slices leaked, {len(seqs)} events, {whether}", flush=True)
     pace = clients / CALLS_A_SECOND
-    busy = cpu_of(pid)
-    took, refused, lost, speed, probed = crowd(path, clients, seconds, pace, lambda duration: probe(path, duration))
-    cost = (cpu_of(pid) - busy) * 1000 / max(1, len(took))
+    busy, began = cpu_of(pid), time.monotonic()
+    took, refused, lost, speed, probed, used = crowd(path, clients, seconds, pace, lambda duration: probe(path, duration))
+    spent = cpu_of(pid) - busy
+    cost = spent * 1000 / max(1, len(took) * JOBS_OF_CALLS)
+    share = spent / (time.monotonic() - began)
     beside = f"median {percentile(probed, 0.5):.1f} ms, p99 {percentile(probed, 0.99):.1f} ms (target 25)"
-    print(f"steady              {speed:8.0f} calls/s of {clients} clients ({CALLS_A_SECOND} wanted), {cost:.1f} ms CPU each")
-    print(f"                    get_vm beside them: {beside}; {refused} refused, {lost} lost", flush=True)
+    print(f"steady              {speed:8.0f} calls/s of {clients} clients ({CALLS_A_SECOND} wanted), {cost:.1f} ms CPU for each job")
+    print(f"                    get_vm beside them: {beside}; {refused} refused, {lost} lost")
+    print(f"                    of one processor: daemon {share:.0%}, clients {used:.0%}; {_machine()}", flush=True)
     done: Any = multiprocessing.Queue()
     first = client.rpc_health()["last_event"] + 1
     count = int(min(seconds, 20) * EVENTS_A_SECOND)
