@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from herocloud.providers.vmm import identity, responsiveness
 from tests.guests.conftest import Namespace, Site, wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -153,6 +154,18 @@ def _grow(host: Host) -> None:
     os.truncate(_spare(host), 4 * 1024**2)
 
 
+def _unlink_sockets(names: str) -> Callable[[Host], None]:
+    """Remove sockets of the VMM, whose folder is in the namespace alone, once it is old enough to be expected to answer."""
+
+    def act(host: Host) -> None:
+        known = identity.read(host.vm / "vmm/process")
+        assert known is not None
+        wait_until(lambda: not responsiveness.is_starting(known), "the VMM to be older than one that starts")
+        host.shell(f"rm /run/herocloud/*/{host.vm.name}/{names}")
+
+    return act
+
+
 HEALED = (
     Kind("tap down", "ip link set {tap} down"),
     Kind("tap out of its bridge", "ip link set {tap} nomaster"),
@@ -197,6 +210,7 @@ HEALED = (
     Kind("no forwarding on the bridge", "sysctl -qw net.ipv4.conf.{bridge}.forwarding=0"),
     Kind("no answers to the loopback", "sysctl -qw net.ipv4.conf.{bridge}.route_localnet=0"),
     Kind("VMM stopped by a signal", _send(signal.SIGSTOP, "process")),
+    Kind("no socket for changes", _unlink_sockets("qmp.sock")),
     Kind("keeper killed", _send(signal.SIGKILL, "process.keeper")),
     Kind("keeper stopped by a signal", _send(signal.SIGSTOP, "process.keeper")),
     Kind("seed written into", _rewrite(_seed)),

@@ -107,21 +107,28 @@ class Seeds:
 
     def unmake(self, work: Work, half: Half) -> None:
         """Remove what was written; what was put in its place waits beside it again."""
-        self._put_back(work)
+        self._put_back(work, half)
         self._remove(work, half)
 
-    def _put_back(self, work: Work) -> None:
+    def _put_back(self, work: Work, half: Half) -> None:
+        """Put what was put in its place beside it again, from where the next change takes it."""
         path = self._path(work)
         ready = image_folders.beside(path)
-        if not KINDS[work.step.kind].places or ready.exists() or not path.exists():
+        mark = marks.read(ready)
+        if not KINDS[work.step.kind].places or not path.exists() or (ready.exists() and (mark is None or mark.half is None)):
             return
+        waiting = part_states.waiting(work)._replace(more={"old": None})
+        # Its mark comes first: a seed without one would be taken for somebody else's.
+        marks.write(ready, waiting._replace(half=_RETURNING, goal=waiting.body))
+        half()
         draft = image_folders.draft_of(ready)
         _write_private(draft, path.read_bytes())
         self._ownership.give(draft)
         users.lend(self._folder, path.parent.name, draft)
         draft.rename(ready)
         durable_files.sync_folder(path.parent)
-        marks.write(ready, part_states.waiting(work)._replace(more={"old": None}))
+        half()
+        marks.write(ready, waiting)
 
     def _remove(self, work: Work, half: Half) -> None:
         path = self._path(work)
@@ -148,7 +155,7 @@ class Seeds:
 
     def unchange(self, work: Work, half: Half) -> None:
         """Put the seed of before back."""
-        self._put_back(work)
+        self._put_back(work, half)
         path, before = self._path(work), work.step.before
         mark = marks.read(path)
         old = _old_of(path)

@@ -5,6 +5,7 @@ what they describe: both are gone after a reboot. A file would outlive it, and a
 Turning the switch writes other values as well (the kernel resets forwarding of every interface, and accept_redirects); they are kept too.
 """
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -77,8 +78,10 @@ def _values() -> Iterator[tuple[str, str]]:
         yield f"{_FOLDER}/{name}", _read(f"{_FOLDER}/{name}")
     for folder in sorted((_ROOT / _FOLDER).iterdir()):
         path = f"{_FOLDER}/{folder.name}/forwarding"
-        if folder.name not in ("all", "default") and _read(path) != "0":
-            yield path, _read(path)
+        # Interfaces of others come and go meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if folder.name not in ("all", "default") and (value := _read(path)) != "0":
+                yield path, value
 
 
 def _read(name: str) -> str:

@@ -4,6 +4,7 @@ A host on which no interface carries our mark and no table has our name is recog
 plans on the simulator's or an ordinary user's machine pay next to nothing.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ NAME = "network"
 _NO_RIGHT = "bridges need CAP_NET_ADMIN, which this user does not have"
 _TABLES = frozenset({"herocloud", "herocloud-inbound"})
 """The tables of the rules, named here because a host that has none is not worth loading what knows them; a test compares."""
+_LOOKS = 5
+"""How often an interface may vanish while it is looked at."""
 _LINEAGE = "state.lineage"
 """The file of a data folder that names the state in it."""
 
@@ -37,20 +40,27 @@ class NetworkObserver:
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
+        try:
+            for _ in range(_LOOKS - 1):
+                # Two stacks are destroyed at once, say, and what was listed a moment ago is gone.
+                with contextlib.suppress(FileNotFoundError):
+                    return self._look(stacks)
+            return self._look(stacks)
+        except OSError as error:
+            raise Permanent(f"the networks of this host cannot be read: {error}") from error
+
+    def _look(self, stacks: Iterable[StackName] | None) -> Observed:
         # Imported here: a command that only asks who can look must not pay for looking.
         from herocloud.providers.network import dumps
 
-        try:
-            links = dumps.dump_links()
-            own = self._own_lineage()
-            ranges = tuple(_ranges(links, own))
-            if not self._is_concerned(links, own) and not _has_remains():
-                return Observed(ranges=ranges)
-            from herocloud.providers.network import snapshot
+        links = dumps.dump_links()
+        own = self._own_lineage()
+        ranges = tuple(_ranges(links, own))
+        if not self._is_concerned(links, own) and not _has_remains():
+            return Observed(ranges=ranges)
+        from herocloud.providers.network import snapshot
 
-            return Observed(things=_things(snapshot.look(self._folder, self._owner, links), own, stacks), ranges=ranges)
-        except OSError as error:
-            raise Permanent(f"the networks of this host cannot be read: {error}") from error
+        return Observed(things=_things(snapshot.look(self._folder, self._owner, links), own, stacks), ranges=ranges)
 
     def _is_concerned(self, links: "tuple[dumps.Link, ...]", own: str | None) -> bool:
         """Return whether there is anything to look at here.

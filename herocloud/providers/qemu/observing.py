@@ -67,7 +67,9 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     boots = boot_files.BootLook(folder)
     for vm in alive:
         seen = queries.read(answers[sockets[vm.sid]])
-        unheard = responsiveness.power_without_answer(folder, vm.sid) if seen is None else "running"
+        # One that can be asked and not be told anything would be cut off at the next change.
+        can_act = seen is not None and command_inputs.sockets_of(folder, vm.sid).control.exists()
+        unheard = "running" if can_act else responsiveness.power_without_answer(folder, vm.sid)
         parts[vm.sid] = {
             "machine": responsiveness.with_keeper(
                 folder, vm.sid, boots.with_flaw(vm.sid, vm.mark, queries.machine_part(vm.mark.machine, seen))

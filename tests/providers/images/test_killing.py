@@ -210,7 +210,7 @@ CASES = {
     "place disk": Case("disk.place", 2, 2, _place_disk),
     "purge prepared disk": Case("disk.discard", 2, 0, _discard_disk),
     "prepare seed": Case("seed.prepare", 3, 2, _prepare_seed),
-    "place seed": Case("seed.place", 3, 2, _place_seed),
+    "place seed": Case("seed.place", 3, 4, _place_seed),
     "purge prepared seed": Case("seed.discard", 2, 0, _discard_seed),
     "fetch": Case("image.fetch", 4, 1, _fetch),
     "fetch another": Case("image.fetch", 4, 1, _fetch_other),
