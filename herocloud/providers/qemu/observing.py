@@ -67,7 +67,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     boots = boot_files.BootLook(folder)
     for vm in alive:
         seen = queries.read(answers[sockets[vm.sid]])
-        # One that can be asked and not be told anything would be cut off at the next change.
+        # One that can only be looked at would have its power cut at the next change.
         can_act = seen is not None and command_inputs.sockets_of(folder, vm.sid).control.exists()
         unheard = "running" if can_act else responsiveness.power_without_answer(folder, vm.sid)
         parts[vm.sid] = {
