@@ -14,7 +14,7 @@ GIB = 1024**3
 DATA = ("disk", "volume")
 BESIDE = ".new"
 """Behind the name of a part: it waits beside the one whose place it will take."""
-AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "affinity", "topology", "root", "payload", "seed", "sid")
+AT_BOOT = ("max_vcpus", "boot_memory", "hotplug", "hugepages", "mergeable", "thp", "affinity", "topology", "root", "payload", "seed", "sid")
 """What a guest learns when it boots and never again."""
 
 

@@ -60,6 +60,7 @@ def _fields(draw, networks):
             "hugepages": draw(some.booleans()),
             "mergeable": False,
             "hotplug": draw(some.sampled_from([None, 0, GIB])),
+            **draw(some.sampled_from([{}, {"balloon": GIB // 2}, {"balloon": GIB // 4, "thp": False}])),
         }
     return fields
 
