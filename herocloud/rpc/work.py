@@ -50,7 +50,7 @@ def how_for(run: Run, options: Options | None = None, environment: Mapping[str, 
     caller = Caller(run.job.caller, f"rpc {run.job.method}", run.id)
 
     def note(text: str) -> None:
-        # Mostly it is told that it waits for a lock, and others need not wait with it.
+        # Mostly it says that the job waits for a lock, and others need not wait with it.
         run.leave_gate()
         run.note(text)
 

@@ -111,11 +111,11 @@ _UNTOUCHED: MadeLately[str] = MadeLately()
 
 def _write(item: Plan | Change | Step) -> str:
     if isinstance(item, Change) and item.action is Action.NO_OP:
-        return _UNTOUCHED.make(_write_anew, item)
-    return _write_anew(item)
+        return _UNTOUCHED.make(_write_one, item)
+    return _write_one(item)
 
 
-def _write_anew(item: Plan | Change | Step) -> str:
+def _write_one(item: Plan | Change | Step) -> str:
     return _encode(plan_codec.encode(item))
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 _OF_EVERY_PROVIDER = {"observing", "planning", "driving"}
 _SHARED_NAMES = {
+    "claims": "what a thing occupies: of its host in plan/, of the simulated world in the simulator",
+    "contexts": "what a provider works in, and what the templates of a report show",
     "diagnostics": "the type in model/, and the findings of the planner in plan/",
     "marks": "each provider has one, for what it makes: objects of the store, links, VMs",
     "parts": "the types in model/, and the engine in providers/ that brings one about",

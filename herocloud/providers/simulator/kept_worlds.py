@@ -96,7 +96,7 @@ class KeptWorld:
         """The world of each who works in it, once for each."""
 
     def lend(self, name: str) -> World:
-        """Return it, for somebody who gives it back. One in the place of another is another; whoever works in the old one ends there."""
+        """Return it, for somebody who gives it back. One in the place of another is another; what works in the old one ends there."""
         with self._turn:
             if self._world is None or world_file.identify(self._folder) != self._file:
                 self._retire()

@@ -199,6 +199,6 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def damaged(path: Path, error: sqlite3.DatabaseError) -> Diagnostic:
-    """Say that the file is no world."""
+    """Say that the file holds something else."""
     detail = f"`{path}` cannot be read ({error}); remove it to start a new, empty world"
     return Diagnostic("world-damaged", "The simulated world cannot be opened", detail)
