@@ -177,7 +177,7 @@ def _plain(kind: type) -> _Turn:
         # True is an int to isinstance, and never one to a person.
         if not isinstance(data, accepted) or (isinstance(data, bool) and kind is not bool):
             raise NotFiled(f"{kind.__name__} is wanted, and here is {_name(data)}")
-        if kind is float and not math.isfinite(data):
+        if isinstance(data, float) and not math.isfinite(data):
             raise NotFiled("a number without end is none that can be counted with")
         return data
 
