@@ -5,6 +5,8 @@ VM is a unit and its group is systemd's, so limits are properties of the unit an
 """
 
 import contextlib
+import fcntl
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,14 +43,16 @@ def _made(name: str, limits: Limits, *, limits_again: bool) -> Iterator[Path]:
     for controllers, folder in _places():
         group = folder / _OURS / name
         try:
-            if limits_again or not group.is_dir():
+            is_there = group.is_dir()
+            if limits_again or not is_there:
                 group.mkdir(mode=0o755, parents=True, exist_ok=True)
                 if controllers == _CONTROLLERS:
                     _delegate(group.parent)
                 for file, value in _settings(controllers, limits):
                     with contextlib.suppress(FileNotFoundError):
                         _put(group / file, value)
-                _weigh(group.parent, name)
+                if "cpu" in controllers:
+                    _weigh(group.parent, name, is_new=not is_there)
         except OSError:
             # Read-only, or not ours to change: the usual thing in containers.
             continue
@@ -84,26 +88,27 @@ def limits_memory(joined: Path) -> bool:
     return any((joined.parent / name).exists() for name in ("memory.max", "memory.limit_in_bytes"))
 
 
-def _places() -> Iterator[tuple[tuple[str, ...], Path]]:
-    """Yield the folders in which groups can be made, with the controllers that work there."""
-    available = _read(_ROOT / "cgroup.controllers").split()
-    if set(_CONTROLLERS) <= set(available):
-        yield _CONTROLLERS, _ROOT
-        return
-    own = _own_groups()
+def _places() -> tuple[tuple[tuple[str, ...], Path], ...]:
+    """Return the folders in which groups can be made, with the controllers that work there."""
+    return _places_below(_ROOT, _read(_ROOT / "cgroup.controllers"), _read(Path("/proc/self/cgroup")))
+
+
+@functools.lru_cache(maxsize=8)
+def _places_below(root: Path, available: str, own_groups: str) -> tuple[tuple[tuple[str, ...], Path], ...]:
+    if set(_CONTROLLERS) <= set(available.split()):
+        return ((_CONTROLLERS, root),)
+    own = {}
+    for line in own_groups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        own.update(dict.fromkeys(controllers.split(","), path))
+    found = []
     for controller in _CONTROLLERS:
-        folder = _ROOT / controller
+        folder = root / controller
         if controller in own and (folder / "cgroup.procs").exists():
             # Below the group that herocloud runs in: a limit on that one covers what it starts as well.
-            yield (controller,), folder / own[controller].lstrip("/") if (folder / own[controller].lstrip("/")).is_dir() else folder
-
-
-def _own_groups() -> dict[str, str]:
-    found = {}
-    for line in _read(Path("/proc/self/cgroup")).splitlines():
-        _, controllers, path = line.split(":", 2)
-        found.update(dict.fromkeys(controllers.split(","), path))
-    return found
+            below = folder / own[controller].lstrip("/")
+            found.append(((controller,), below if below.is_dir() else folder))
+    return tuple(found)
 
 
 def _delegate(group: Path) -> None:
@@ -131,15 +136,39 @@ def _settings(controllers: tuple[str, ...], limits: Limits) -> Iterator[tuple[st
         yield "cpu.shares", str(max(2, min(262144, limits.weight * _USUAL_SHARES // 100)))
 
 
-def _weigh(ours: Path, coming: str = "") -> None:
+_WEIGHTS = (("cpu.weight", 1, 10000), ("cpu.shares", 2, 262144), ("io.weight", 1, 10000), ("io.bfq.weight", 1, 1000))
+"""The files with a weight that a kernel may have, and what it may be."""
+_counted: set[tuple[int, int]] = set()
+"""Where this process has counted all groups once."""
+
+
+def _weigh(ours: Path, coming: str = "", *, is_new: bool = False) -> None:
     """Give the group that holds the groups of all VMs the sum of the weights of those that run, and of the one that is just coming.
 
-    With its usual weight all VMs together would get as much as one other process of the host.
+    With its usual weight all VMs together would get as much as one other process of the host. To count them takes longer the more there
+    are, so one that is new is added to what was counted last; a VM that goes has all counted again, and then those whose process died
+    count no more.
     """
-    for name, most in (("cpu.weight", 10000), ("cpu.shares", 262144), ("io.weight", 10000), ("io.bfq.weight", 1000)):
-        if (ours / name).exists() and (weights := list(_weights(ours, name, coming))):
-            with contextlib.suppress(OSError):
-                (ours / name).write_text(str(min(most, sum(weights))))
+    for name, least, most in _WEIGHTS:
+        with contextlib.suppress(OSError), _alone(ours / name) as place:
+            if is_new and place in _counted:
+                weights = [*_weight(f"{ours}/{name}"), *_weight(f"{ours}/{coming}/{name}")]
+            else:
+                weights = list(_weights(ours, name, coming))
+                _counted.add(place)
+            (ours / name).write_text(str(max(least, min(most, sum(weights)))))
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[tuple[int, int]]:
+    """Be the only one who changes a file that holds a sum, and yield which file it is: a group that was made again has another one."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        status = os.fstat(file)
+        yield status.st_dev, status.st_ino
+    finally:
+        os.close(file)
 
 
 def _weights(ours: Path, name: str, coming: str) -> Iterator[int]:
@@ -148,9 +177,13 @@ def _weights(ours: Path, name: str, coming: str) -> Iterator[int]:
         groups = [(entry.path, entry.name) for entry in entries if entry.is_dir()]
     for path, group in groups:
         if group == coming or _begins(f"{path}/cgroup.procs"):
-            with contextlib.suppress(ValueError):
-                # Those of disks have a word before them, and lines for single disks behind.
-                yield int(_begins(f"{path}/{name}").removeprefix(b"default ").partition(b"\n")[0])
+            yield from _weight(f"{path}/{name}")
+
+
+def _weight(path: str) -> Iterator[int]:
+    with contextlib.suppress(ValueError):
+        # Those of disks have a word before them, and lines for single disks behind.
+        yield int(_begins(path).removeprefix(b"default ").partition(b"\n")[0])
 
 
 def _begins(path: str) -> bytes:

@@ -33,6 +33,20 @@ def _fill(group: Path) -> None:
         (group / name).write_text("")
 
 
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have groups that are new filled, as the kernel does."""
+    make = Path.mkdir
+
+    def mkdir(self: Path, *words: Any, **more: Any) -> None:
+        is_new = not self.exists()
+        make(self, *words, **more)
+        if is_new:
+            _fill(self)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+
+
 def test_version_2_has_all_limits_in_one_group(tree: Path) -> None:
     joined = control_groups.make("a-v1", Limits(512 * _MIB, 100, 300))
     assert joined == (tree / "a-v1/cgroup.procs",)
@@ -71,6 +85,45 @@ def test_a_kernel_that_does_not_weigh_disks_is_asked_for_the_rest(tree: Path) ->
     assert not (tree / "a-v1/io.weight").exists()
 
 
+@pytest.mark.usefixtures("kernel")
+def test_a_new_vm_is_weighed_without_a_look_at_all_others(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a-v1", "a-v2"):
+        (tree / name / "cgroup.procs").write_text("1\n")
+        (tree / name / "cpu.weight").write_text("200\n")
+    looks: list[str] = []
+    begins = control_groups._begins
+    monkeypatch.setattr(control_groups, "_begins", lambda path: looks.append(path) or begins(path))
+    control_groups.make("a-v3", Limits(None, 100, 300))
+    assert (tree / "cpu.weight").read_text() == "700"
+    assert str(tree / "a-v1/cgroup.procs") in looks
+    looks.clear()
+    control_groups.make("a-v4", Limits(None, 100, 300))
+    assert (tree / "cpu.weight").read_text() == "1000"
+    assert set(looks) == {str(folder / name) for folder in (tree, tree / "a-v4") for name in ("cpu.weight", "io.weight")}
+    control_groups.make("a-v4", Limits(None, 100, 100))
+    assert (tree / "cpu.weight").read_text() == "500", "one that was there has all counted again, and the third has no process yet"
+
+
+@pytest.mark.usefixtures("kernel")
+def test_groups_that_were_taken_away_altogether_are_counted_again(tree: Path) -> None:
+    control_groups.make("a-v3", Limits(None, 100, 300))
+    shutil.move(tree, tree.with_name("gone"))
+    tree.mkdir()
+    (tree / "cpu.weight").write_text("100\n")
+    control_groups.make("a-v4", Limits(None, 100, 300))
+    assert (tree / "cpu.weight").read_text() == "300"
+
+
+@pytest.mark.usefixtures("kernel")
+def test_when_the_last_vm_has_gone_nothing_of_its_weight_stays(tree: Path) -> None:
+    joined = control_groups.make("a-v3", Limits(None, 100, 300))
+    assert (tree / "cpu.weight").read_text() == "300"
+    control_groups.remove(joined[0])
+    shutil.rmtree(tree / "a-v3")
+    control_groups.remove(joined[0])
+    assert int((tree / "cpu.weight").read_text()) < 10
+
+
 def test_what_works_beside_a_vmm_leaves_the_limits_of_the_machine_alone(tree: Path) -> None:
     machine = Limits(512 * _MIB, 100, 300)
     joined = control_groups.make("a-v1", machine)
@@ -79,15 +132,9 @@ def test_what_works_beside_a_vmm_leaves_the_limits_of_the_machine_alone(tree: Pa
     assert (tree / "cpu.weight").read_text() == "300"
 
 
-def test_what_starts_before_the_vmm_has_limits_until_then(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("kernel")
+def test_what_starts_before_the_vmm_has_limits_until_then(tree: Path) -> None:
     shutil.rmtree(tree / "a-v2")
-    make = Path.mkdir
-
-    def mkdir(self: Path, *words: Any, **more: Any) -> None:
-        make(self, *words, **more)
-        _fill(self)
-
-    monkeypatch.setattr(Path, "mkdir", mkdir)
     assert control_groups.share("a-v2", Limits(None, 50, 100)) == (tree / "a-v2/cgroup.procs",)
     assert (tree / "a-v2/pids.max").read_text() == "50"
 
