@@ -37,10 +37,11 @@ class Mistake(NamedTuple):
 
 def check(model: Any, value: Json, release: int, path: str = "") -> list[Mistake]:
     """Compare a value with a model of the API, as the major release `release` has it."""
-    if typing.get_origin(model) is typing.Required:
-        return check(typing.get_args(model)[0], value, release, path)
-    if typing.get_origin(model) is typing.Annotated:
-        inner, limits = typing.get_args(model)
+    origin, inside = _form(model)
+    if origin is typing.Required:
+        return check(inside[0], value, release, path)
+    if origin is typing.Annotated:
+        inner, limits = inside
         return check(inner, value, release, path) or _check_limits(limits, value, release, path)
     if typing.is_typeddict(model):
         return _check_fields(model, value, release, path)
@@ -64,7 +65,7 @@ def _check_fields(model: Any, value: Json, release: int, path: str) -> list[Mist
 
 
 def _check_plain(model: Any, value: Json, release: int, path: str) -> list[Mistake]:
-    origin, inside = typing.get_origin(model), typing.get_args(model)
+    origin, inside = _form(model)
     if model is Any:
         return []
     if origin is list:
@@ -92,6 +93,12 @@ def _check_limits(limits: Limits, value: Json, release: int, path: str) -> list[
     if limits.longest is not None and len(value.encode()) > limits.longest:
         return [Mistake(path, f"is longer than {limits.longest} bytes")]
     return []
+
+
+@functools.cache
+def _form(model: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Take a model apart that is made of others."""
+    return typing.get_origin(model), typing.get_args(model)
 
 
 @functools.cache

@@ -5,6 +5,7 @@ serial log. Sockets lie in a folder that a reboot empties, under a short digest 
 107 bytes and a data folder may lie as deep as its owner likes.
 """
 
+import functools
 import hashlib
 import os
 import stat
@@ -26,7 +27,7 @@ _TRIES = 100
 
 def machine_folder(data: Path, sid: str) -> Path:
     """Return the folder of what a VM's process keeps."""
-    return data / "vms" / sid / OWN
+    return data.joinpath("vms", sid, OWN)
 
 
 def runtime_folder(data: Path, sid: str) -> Path:
@@ -39,8 +40,13 @@ def runtime_root(data: Path, environment: Mapping[str, str] | None = None) -> Pa
 
     Two data folders on one host may both have a VM `v1`, so the data folder is part of the path.
     """
-    digest = hashlib.blake2b(os.fsencode(data.resolve()), digest_size=_DIGEST // 2).hexdigest()
-    return base(environment) / digest
+    return base(environment) / _digest_of(data.absolute())
+
+
+@functools.lru_cache(maxsize=64)
+def _digest_of(data: Path) -> str:
+    """Name a data folder: by where it really lies, which takes a while to find out, and is asked again and again for each VM."""
+    return hashlib.blake2b(os.fsencode(data.resolve()), digest_size=_DIGEST // 2).hexdigest()
 
 
 def control_socket(data: Path, sid: str, name: str) -> Path:

@@ -36,10 +36,8 @@ def _chain(program: str) -> list[Path]:
 def _named_by(script: Path) -> list[Path]:
     try:
         with script.open("rb") as stream:
-            text = stream.read(_LONGEST_SCRIPT)
+            text = stream.read(_LONGEST_SCRIPT) if stream.peek(2).startswith(b"#!") else b""
     except OSError:
-        return []
-    if not text.startswith(b"#!"):
         return []
     words = {Path(word) for word in re.findall(r"/[\w./+-]+", os.fsdecode(text))}
     return sorted(word for word in words if word.is_file() and os.access(word, os.X_OK))

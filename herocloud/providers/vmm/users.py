@@ -57,26 +57,29 @@ def caller() -> User:
 
 def of(data: Path, sid: str) -> User:
     """Return the user of a VM: its own when one was chosen for it, else the one who runs herocloud."""
-    number = read(data, sid)
-    if number is None or os.geteuid() != 0:
-        return caller()
-    return User(number, number, shared_group(data, sid))
+    number, shared = _chosen(data, sid)
+    return caller() if number is None or os.geteuid() != 0 else User(number, number, shared)
 
 
 def read(data: Path, sid: str) -> int | None:
     """Return the number that was chosen for a VM; nothing when none was."""
-    try:
-        return int((folders.machine_folder(data, sid) / FILE).read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
+    return _chosen(data, sid)[0]
 
 
 def shared_group(data: Path, sid: str) -> int | None:
     """Return the group of what several VMs read, which was the first of the range when the user of this VM was chosen."""
+    return _chosen(data, sid)[1]
+
+
+def _chosen(data: Path, sid: str) -> tuple[int | None, int | None]:
+    """Return what was chosen for a VM: its number, and the group of what several VMs read."""
     try:
-        return int((folders.machine_folder(data, sid) / FILE).read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
+        with (folders.machine_folder(data, sid) / FILE).open("rb", buffering=0) as stream:
+            words: list[bytes] = (stream.read(64) or b"").split()
+    except OSError:
+        return None, None
+    number, shared = [*words, b"", b""][:2]
+    return int(number) if number.isdigit() else None, int(shared) if shared.isdigit() else None
 
 
 def lend(data: Path, sid: str, path: Path) -> None:
