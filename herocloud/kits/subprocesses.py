@@ -40,15 +40,30 @@ class CommandError(Exception):
 
 
 def run(
-    cmd: Sequence[str], *, timeout: float, stdin: str = "", codes: Sequence[int] = (0,), environment: Mapping[str, str] | None = None
+    cmd: Sequence[str],
+    *,
+    timeout: float,
+    stdin: str = "",
+    codes: Sequence[int] = (0,),
+    environment: Mapping[str, str] | None = None,
+    apart: bool = False,
 ) -> Ran:
     """Run a program to its end. Raises CommandError when it ends with a code that is not among `codes`, or not in time.
 
-    `environment` replaces the whole environment; messages that are read by us should be asked for in the C locale.
+    `environment` replaces the whole environment; messages that are read by us should be asked for in the C locale. `apart` gives the
+    program a session of its own, without this one's terminal and its signals.
     """
     try:
         ended = subprocess.run(
-            cmd, input=stdin, capture_output=True, text=True, errors="replace", timeout=timeout, env=environment, check=False
+            cmd,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env=environment,
+            check=False,
+            start_new_session=apart,
         )
     except subprocess.TimeoutExpired as error:
         raise CommandError(

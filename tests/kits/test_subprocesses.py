@@ -1,5 +1,6 @@
 """Programs are run as lists, within a time, and whoever fails says everything once."""
 
+import os
 import sys
 
 import pytest
@@ -35,6 +36,13 @@ def test_a_program_that_does_not_end_is_killed() -> None:
     with pytest.raises(subprocesses.CommandError, match="still running after 0") as caught:
         subprocesses.run([sys.executable, "-c", "import threading; threading.Event().wait()"], timeout=0.2)
     assert caught.value.returncode is None
+
+
+def test_a_program_apart_has_a_session_of_its_own() -> None:
+    words = [sys.executable, "-c", "import os; print(os.getsid(0))"]
+    here, apart = subprocesses.run(words, timeout=30), subprocesses.run(words, timeout=30, apart=True)
+    assert int(here.stdout) == os.getsid(0)
+    assert int(apart.stdout) != os.getsid(0)
 
 
 def test_a_program_that_is_not_there_is_named() -> None:

@@ -20,20 +20,36 @@ _STEP = 0.005
 _CONFIG = "boot.json"
 
 
+def of(data: Path, sid: str) -> Launch:
+    """Describe how the attendant is started, together with its VMM or beside one that runs."""
+    program = Path(attendant.__file__)
+    return Launch(
+        record=identity.record_path(data, sid, _NAME),
+        command=[str(program), str(folders.machine_folder(data, sid)), str(folders.runtime_folder(data, sid))],
+        socket=folders.console_socket(data, sid),
+        restart="on-failure",
+        environment={identity.TOKEN: f"{identity.token(data, sid)}{_NAME}"},
+        unit=f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}",
+        cage=cages.beside(data, sid, sys.executable, [program]),
+        python=program,
+    )
+
+
+def let_look(data: Path, sid: str) -> None:
+    """Let the attendant look who holds the lock of the VMM: that one is kept."""
+    lock = identity.record_path(data, sid).with_name(f"{identity.RECORD}.lock")
+    lock.touch(mode=0o600)
+    grants.readable(data, sid, lock)
+
+
 def start(data: Path, sid: str) -> None:
-    """Start the attendant where it does not run."""
-    record = identity.record_path(data, sid, _NAME)
+    """Start the attendant where it does not run, beside a VMM that runs."""
     if identity.running(data, sid, _NAME) is not None:
         return
-    program = Path(attendant.__file__)
-    command = [str(program), str(folders.machine_folder(data, sid)), str(folders.runtime_folder(data, sid))]
-    environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}"}
-    unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}"
-    cage = cages.beside(data, sid, sys.executable, [program])
-    # It checks whether the VMM is kept, which shows in who holds its lock.
-    grants.readable(data, sid, identity.record_path(data, sid).with_name(f"{identity.RECORD}.lock"))
-    launch.launch(Launch(record, command, folders.console_socket(data, sid), "on-failure", environment, unit, cage, python=program))
-    launch.keep(record, kept=True)
+    let_look(data, sid)
+    what = of(data, sid)
+    launch.launch(what)
+    launch.keep(what.record, kept=True)
 
 
 def wait(data: Path, sid: str) -> None:

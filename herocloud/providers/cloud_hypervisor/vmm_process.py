@@ -228,6 +228,7 @@ def _hand_over(place: Place, mark: Mark, given: Supplies) -> None:
     log = folders.serial_log(data, sid)
     for path in (log, log.with_name(f"{log.name}.1"), file_layout.event_file(data, sid), file_layout.log_file(data, sid)):
         grants.give_file(data, sid, path)
+    attendance.let_look(data, sid)
 
 
 def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) -> Launch:
@@ -251,6 +252,7 @@ def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) 
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
         cage=cages.cage_of(data, sid, mark.machine, installed.path, opened),
         says_signaled=(file_layout.LOG, endings.SIGNALED) if installed.release.major >= endings.TELLS_SIGNALS else None,
+        beside=attendance.of(data, sid),
     )
 
 

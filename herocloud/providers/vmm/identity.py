@@ -10,6 +10,7 @@ one. It lies with the data and not with the sockets: emptying the runtime folder
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import select
 import signal
@@ -22,6 +23,8 @@ from herocloud.providers.vmm import folders
 
 RECORD = "process"
 TOKEN = "HEROCLOUD_VM"  # noqa: S105  (the name of a variable, and no secret)
+_LOCK = 9
+"""The descriptor under which a process holds its lock."""
 _PROC = Path("/proc")
 _DEAD = "ZX"
 """States of processes that nobody has waited for yet: what they ran is over."""
@@ -45,8 +48,9 @@ def record_path(data: Path, sid: str, companion: str = "") -> Path:
     return folders.machine_folder(data, sid) / (RECORD + companion)
 
 
+@functools.cache
 def boot_id() -> str:
-    """Name this boot of the host."""
+    """Name this boot of the host, which no process outlives."""
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -117,13 +121,22 @@ def find(data: Path, sid: str) -> Identity | None:
         if not entry.name.isdecimal():
             continue
         with contextlib.suppress(OSError, ValueError, IndexError):
-            if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+            if wanted not in (entry / "environ").read_bytes().split(b"\0") or _holds_another(entry):
                 continue
             number, fields = _split((entry / "stat").read_text())
             if fields[0] not in _DEAD:
                 found.append(Identity(number, int(fields[19]), boot_id()))
     # The shell beside a VMM carries the same token, and was there before it.
     return max(found, key=lambda one: (one.started, one.pid), default=None)
+
+
+def _holds_another(process: Path) -> bool:
+    """Return whether a process holds the lock of a companion: one that works beside a VMM may be started with the VMM's environment."""
+    try:
+        lock = (process / "fd" / str(_LOCK)).readlink().name
+    except OSError:
+        return False
+    return lock.startswith(f"{RECORD}-")
 
 
 def token(data: Path, sid: str) -> str:

@@ -1,24 +1,28 @@
 """The program between a keeper and a VMM: it enters the cage that its orders describe, writes down who it is, and becomes the VMM.
 
 A companion that is written in Python (an order `python`) is run by the interpreter that is there already, which takes a third of the time.
-By then it has given up all that another program would not get.
+By then it has given up all that another program would not get. One that works `beside` a VMM shares even that with it (`jail_pair`).
 
 `jail.py run ORDERS RECORD` is started by the keeper (see `jail_command`) as the user who runs herocloud. Orders are read from a file that
 only this user can write, in the runtime folder and never in the data folder. Everything is set up here and nothing in the VMM, so both
 hypervisors and their companions get the same: resource limits, a control group, a view of the file system with only its own files, a user
 of its own, no capabilities, no way to get any, no open files but those that are meant for it, and an environment of one variable.
 
-All of it is one file with the standard library alone, and of that only what is small: this starts once per VM and has to be quick.
+All of it is one file with the standard library alone, and of that only what is small: this starts once per VM and has to be quick. `ctypes`
+takes longer to load than a cage to enter, and the part of it in C does what is needed here.
 """
 
+import _ctypes
 import _frozen_importlib_external as _files
-import ctypes
 import errno
 import os
 import resource
 import stat
 import sys
-import types
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
 
 Orders = dict[str, list[str]]
 
@@ -48,7 +52,7 @@ class Failed(Exception):
 
 def main(words: list[str]) -> int:
     """Do what the command line says; returns only when it fails, or has nothing to become."""
-    companion: types.CodeType | str = ""
+    companion: CodeType | str = ""
     try:
         companion = _run(words[1], words[2])
     except Failed as failure:
@@ -62,14 +66,18 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _run(path: str, record: str) -> types.CodeType:
+def _run(path: str, record: str) -> "CodeType":
     """Do as the orders say, and become the program that they name; returns the code of one that this interpreter runs."""
     orders = _read(path)
-    # What it was compiled to lies beside it, and out of sight in the cage.
-    companion = _load(orders["python"][0]) if "python" in orders else None
-    given = _listen(orders)
+    kept = {0, 1, 2, _LOCK, *_listen(orders)}
     if record:
         _note(record, orders)
+    if "beside" in orders:
+        pair = type(sys)("jail_pair")
+        exec(_load(orders["pair"][0]), pair.__dict__)  # noqa: S102  (of the package, like this file)
+        path, orders, kept = pair.divide(path, orders, kept, _read, _note)
+    # What it was compiled to lies beside it, and out of sight in the cage.
+    companion = _load(orders["python"][0]) if "python" in orders else None
     _join(orders)
     _watch_connections(orders)
     _limit(orders)
@@ -77,7 +85,7 @@ def _run(path: str, record: str) -> types.CodeType:
     _lend(orders)
     if "view" in orders:
         _see_only(orders, os.path.dirname(path))  # noqa: PTH120
-    _close_all(given)
+    _close_all(kept)
     _become_user(orders)
     os.umask(0o077)
     os.chdir("/")
@@ -90,7 +98,7 @@ def _run(path: str, record: str) -> types.CodeType:
     return companion
 
 
-def _load(path: str) -> types.CodeType:
+def _load(path: str) -> "CodeType":
     loader = _files.SourceFileLoader("__main__", path)
     code = loader.get_code("__main__")
     if code is None:
@@ -121,7 +129,7 @@ def _note(record: str, orders: Orders) -> None:
     os.close(descriptor)
 
 
-def _listen(orders: Orders) -> int | None:
+def _listen(orders: Orders) -> set[int]:
     """Make the socket that the program is handed, so that the VM's user may connect to it whatever user the program is."""
     for path in orders.get("listen", ()):
         import socket
@@ -133,8 +141,10 @@ def _listen(orders: Orders) -> int | None:
             os.chown(path, int(orders["listen-user"][0]), -1)
         os.chmod(path, 0o600)  # noqa: PTH101
         wire.listen(1)
-        return wire.detach()
-    return None
+        os.dup2(wire.detach(), _GIVEN)
+        os.set_inheritable(_GIVEN, True)
+        return {_GIVEN}
+    return set()
 
 
 def _join(orders: Orders) -> None:
@@ -295,11 +305,7 @@ def _make_place(path: str, target: str) -> None:
 # The user: what a guest that got out would be.
 
 
-def _close_all(given: int | None) -> None:
-    if given is not None:
-        os.dup2(given, _GIVEN)
-        os.set_inheritable(_GIVEN, True)
-    kept = {0, 1, 2, _LOCK, *([] if given is None else [_GIVEN])}
+def _close_all(kept: set[int]) -> None:
     for number in _open_files():
         if number not in kept:
             try:
@@ -333,13 +339,14 @@ def _become_user(orders: Orders) -> None:
 def _drop_bounding() -> None:
     """Take away what any program could ever get. Who has not the right to has nothing to take away."""
     for number in range(_CAPABILITIES):
-        _call("prctl", _DROP_BOUNDING, number, 0, 0, 0, quietly=True)
+        if _call("prctl", _DROP_BOUNDING, number, 0, 0, 0, quietly=True) < 0:
+            # One that this kernel does not know, or the first one of somebody who may not.
+            break
 
 
 def _drop_own() -> None:
     """Take away the capabilities of this process, which root has until they are dropped."""
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    nothing = (ctypes.c_uint32 * 6)()
+    header, nothing = (0x20080522).to_bytes(4, sys.byteorder) + bytes(4), bytes(24)
     _call("capset", header, nothing, quietly=True)
 
 
@@ -352,21 +359,23 @@ def _remove(path: str) -> None:
 
 # The system.
 
-_SYSTEM_CALLS = ctypes.CDLL(None, use_errno=True)
+_LIBRARY = _ctypes.dlopen(None, _ctypes.RTLD_LOCAL)  # type: ignore[arg-type]
+
+
+class _Function(_ctypes.CFuncPtr):
+    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
-    words = [os.fsencode(source), os.fsencode(target), kind.encode() if kind else None]
-    if _SYSTEM_CALLS.mount(*words, ctypes.c_ulong(flags), options.encode() if options else None) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), target)
+    words = [os.fsencode(source), os.fsencode(target), kind.encode() if kind else None, flags, options.encode() if options else None]
+    _call("mount", *words, about=target)
 
 
-def _call(name: str, *words: object, quietly: bool = False) -> int:
-    done: int = getattr(_SYSTEM_CALLS, name)(*words)
+def _call(name: str, *words: object, quietly: bool = False, about: str = "") -> int:
+    done: int = _Function(_ctypes.dlsym(_LIBRARY, name))(*words)
     if done < 0 and not quietly:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), name)
+        number = _ctypes.get_errno()
+        raise OSError(number, os.strerror(number), about or name)
     return done
 
 

@@ -8,6 +8,8 @@ must not be done in a process with threads.
 The shell stays, for less than a megabyte, because somebody has to notice that a VMM ends: it writes down how, and starts it again where
 the VM asks for that. It reads the command again every time, since a machine that was changed while it ran has to come back as it was.
 
+A companion in Python starts with its VMM, from one interpreter (`jail_pair`): to start one takes longer than everything else here.
+
 Where systemd runs, both become a transient unit and are not ended with the session they were started from. Elsewhere they get a session
 of their own and are given to the process that takes orphans.
 """
@@ -18,7 +20,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,14 +41,20 @@ bounding=$5
 loader=$6
 folder=$7
 events=$8
+other=$9
 umask 077
 # A shell sets these for its children; a companion would have them for as long as it lives.
 unset PWD OLDPWD
 exec 9<>"$record.lock" || exit 75
 case $0 in
 *-adopter) adopts=1; exec 8>>"$record.adopter" && flock -n 8 || exit 75 ;;
+*-beside) adopts=1 ;;
 *) adopts=; flock -w 1 9 || exit 75 ;;
 esac
+leave() {
+    case $0 in *-keeper) [ "$other" ] && exec 9>&- 7<"$other.lock" && flock -w 5 7 ;; esac
+    exit 0
+}
 note() { printf '%s %s\\n' "$(date +%s)" "$*" >>"$events"; }
 again="-- started again"
 was_signaled() {
@@ -72,7 +80,16 @@ tries=0
 while :; do
     IFS=. read -r began _ </proc/uptime
     if [ "$adopts" ]; then
-        flock 9 8>&-
+        case $0 in
+        *-beside)
+            read -r _ <&8
+            flock -n 9 || exit 75
+            exec 7<"$other.lock" 8<&-
+            flock -n -s 7 && exit 0
+            exec 7<&-
+            ;;
+        *) flock 9 8>&- ;;
+        esac
         adopts=
         code=unknown
     else
@@ -83,22 +100,22 @@ while :; do
     printf '%s\\n' "$code" >"$record.ended"
     policy=no
     read -r policy <"$record.restart"
-    [ -e "$record.stop" ] && exit 0
+    [ -e "$record.stop" ] && leave
     note ended "$code"
     [ "$policy" = always ] || { [ "$policy" = on-failure ] && [ "$code" != 0 ]; } || {
         note left-off "$code"
         printf '%s\\n' left-off >"$record.left"
-        exit 0
+        leave
     }
     IFS=. read -r now _ </proc/uptime
     [ $((now - began)) -gt 60 ] && pause=1 && tries=0
     [ "$tries" -ge 10 ] && {
         note gave-up "$tries"
         printf '%s\\n' gave-up >"$record.left"
-        exit 0
+        leave
     }
     sleep "$pause"
-    [ -e "$record.stop" ] && exit 0
+    [ -e "$record.stop" ] && leave
     tries=$((tries + 1))
     pause=$((pause < 32 ? pause * 2 : 60))
     note restarted "$tries"
@@ -114,7 +131,9 @@ happened stands in `events.` and the name of the record, with its time. The lock
 instant. A program that ends in good order when it is sent a signal ends with 0, and only its log tells this from a guest that switched
 itself off: `.signals` names the log and the words, and the code is then that of a process which SIGTERM ended. An adopter takes the place
 of a shell that was killed: it waits for the lock that the process holds, and does not learn its exit
-code, which counts as a failure then."""
+code, which counts as a failure then. One that stands by what works beside a VMM did not start it either: it waits for the end of a pipe,
+and for a VMM that is over starts nothing again. Where systemd runs, all that is left of a unit ends with the shell that is its first
+process, so that one lets the process beside hear that it is over (the lock is free) and write down its last words."""
 
 _DETACH = """\
 cd / || exit
@@ -123,7 +142,7 @@ unset PWD OLDPWD
 umask 077
 log=$1
 shift
-setsid "$@" </dev/null >>"$log" 2>&1 &
+"$@" </dev/null >>"$log" 2>&1 &
 """
 _SHOWN = 1200
 _SHELL_TIME = 10.0
@@ -154,6 +173,8 @@ class Launch(NamedTuple):
     """The file of a companion that needs the standard library alone: `jail` runs it, with the command as its words."""
     says_signaled: tuple[str, str] | None = None
     """The log beside its record, and the words in it, by which a program that ends with 0 says that a signal ended it."""
+    beside: "Launch | None" = None
+    """A companion in Python that starts with it, from the same interpreter, and works for as long as it is kept."""
 
 
 def launch(
@@ -165,10 +186,11 @@ def launch(
     """
     log = _beside(what.record, "log")
     what.record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("log", "ended", "keeper", "left", log_bounds.RECORD):
-        _beside(what.record, name).unlink(missing_ok=True)
-    what.record.unlink(missing_ok=True)
-    _beside(what.record, "stop").touch(mode=0o600)
+    _clear_away(what.record)
+    keep(what.record, kept=False)
+    if what.beside is not None and not identity.is_held(what.beside.record):
+        _clear_away(what.beside.record)
+        keep(what.beside.record, kept=True)
     prepare(what)
     _start(what, log)
     began = time.monotonic()
@@ -187,6 +209,13 @@ def launch(
         time.sleep(_STEP)
 
 
+def _clear_away(record: Path) -> None:
+    """Remove what a process left that is gone."""
+    for name in ("log", "ended", "keeper", "left", log_bounds.RECORD):
+        _beside(record, name).unlink(missing_ok=True)
+    record.unlink(missing_ok=True)
+
+
 def prepare(what: Launch) -> None:
     """Write down with what the process is started, and when it is started again; the shell beside it reads this whenever it starts it."""
     program = shutil.which(what.command[0]) or what.command[0]
@@ -201,6 +230,9 @@ def prepare(what: Launch) -> None:
         orders.append(("listen-user", str(what.client.uid)))
     if what.cage is not None:
         orders += what.cage.orders(grouped=has_systemd())
+    if what.beside is not None:
+        orders += _orders_beside(what.record, what.beside)
+        prepare(what.beside)
     folders.make_orders_folder()
     _write(folders.orders_path(what.record), "".join(f"{name}\0{value}\0" for name, value in orders))
     _write(_beside(what.record, "restart"), f"{what.restart}\n")
@@ -210,6 +242,15 @@ def prepare(what: Launch) -> None:
         _beside(what.record, "signals").unlink(missing_ok=True)
     if what.bounds_log:
         _write(_beside(what.record, log_bounds.FLAG), f"{files.LOG_LIMIT} {log_bounds.SECONDS}\n")
+
+
+def _orders_beside(record: Path, beside: Launch) -> Iterator[tuple[str, str]]:
+    """Yield the orders for a companion that `jail` starts together with a VMM."""
+    yield "pair", str(jail_command.PAIR)
+    yield "beside", str(folders.orders_path(beside.record))
+    yield "beside", str(beside.record.absolute())
+    yield from (("beside-keeper", word) for word in _keeper("herocloud-beside", beside.record, record))
+    yield from (("beside-environment", f"{name}={value}") for name, value in beside.environment.items())
 
 
 def forget(record: Path) -> None:
@@ -264,7 +305,7 @@ def dismiss(record: Path, patience: float = 10.0) -> None:
     """End the shell beside a process that is dead, and wait until nobody holds the lock."""
     keeper = identity.read(_beside(record, "keeper"))
     until = time.monotonic() + patience
-    while identity.is_held(record):
+    while identity.is_held(record) or (keeper is not None and identity.is_alive(keeper)):
         if keeper is not None:
             identity.send(keeper, signal.SIGTERM)
         if time.monotonic() > until:
@@ -290,10 +331,16 @@ def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir() and (os.geteuid() == 0 or _user_bus().exists())
 
 
+def _keeper(name: str, record: Path, other: Path | None) -> list[str]:
+    """Return the words that start a shell; `other` is the record of what starts together with its process."""
+    own = record.absolute()
+    words = ["/bin/sh", "-c", _KEEP, name, str(own), sys.executable, str(jail_command.JAIL), str(folders.orders_path(own))]
+    words += [log_bounds.SCRIPT, jail_command.LOADER, str(own.parent), str(own.with_name(f"events.{own.name}"))]
+    return [*words, "" if other is None else str(other.absolute())]
+
+
 def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | None = None) -> None:
-    record = what.record.absolute()
-    become = ["/bin/sh", "-c", _KEEP, name, str(record), sys.executable, str(jail_command.JAIL), str(folders.orders_path(record))]
-    become += [log_bounds.SCRIPT, jail_command.LOADER, str(record.parent), str(record.with_name(f"events.{record.name}"))]
+    become = _keeper(name, what.record, None if what.beside is None else what.beside.record)
     if has_systemd():
         try:
             subprocesses.run(_as_unit(what, become, log, unit or what.unit), timeout=_SHELL_TIME)
@@ -307,7 +354,7 @@ def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | 
     # working directory would keep a file system busy.
     words = ["/bin/sh", "-c", _DETACH, "herocloud-detach", str(log.absolute()), *become]
     try:
-        subprocesses.run(words, timeout=_SHELL_TIME, environment=what.environment)
+        subprocesses.run(words, timeout=_SHELL_TIME, environment=what.environment, apart=True)
     except CommandError as error:
         raise Permanent(f"`{shlex.join(what.command[:1])}` cannot be started: {error}") from error
 

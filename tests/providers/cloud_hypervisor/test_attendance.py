@@ -146,6 +146,64 @@ def test_a_machine_changed_while_it_runs_comes_back_as_it_is(bench: Any) -> None
     assert bench.see()["machine"]["vcpus"] == 2
 
 
+def _attendant(bench: Any, *others: identity.Identity | None) -> identity.Identity:
+    """Wait for an attendant that is none of these."""
+    for _ in range(2000):
+        known = identity.running(bench.data, "v1", "-console")
+        if known is not None and known not in others:
+            return known
+        threading.Event().wait(0.01)
+    raise AssertionError("it did not come")
+
+
+def _says(bench: Any) -> None:
+    """Wait until somebody lets people at the console."""
+    for _ in range(2000):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+            wire.connect(str(folders.console_socket(bench.data, "v1")))
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("nobody listens")
+
+
+def test_the_attendant_starts_with_its_vmm_and_comes_back_beside_it(bench: Any) -> None:
+    bench.running(restart="always")
+    vmm, first = bench.process, _attendant(bench)
+    identity.send(first, signal.SIGKILL)
+    second = _attendant(bench, first)
+    _says(bench)
+    assert bench.process == vmm
+    identity.send(vmm, signal.SIGKILL)
+    _wait_until_back(bench, vmm)
+    assert _attendant(bench) == second
+    for process in (bench.process, second):
+        identity.send(process, signal.SIGKILL)
+    _wait_until_back(bench, bench.process)
+    _attendant(bench, second)
+    bench.power("vm.stop", "running", "stopped")
+    assert bench.left_over() == []
+
+
+def test_an_attendant_of_an_earlier_version_stays_beside_its_vmm_and_ends_with_it(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That one was started after its VMM, by a shell and an interpreter of its own."""
+    alone = vmm_process._launch_of
+    with monkeypatch.context() as earlier:
+        earlier.setattr(vmm_process, "_launch_of", lambda *words: alone(*words)._replace(beside=None))
+        bench.running(restart="always")
+    vmm, first = bench.process, _attendant(bench)
+    machine = bench.see()["machine"]
+    bench.do("vm.resize", machine, {**machine, "vcpus": 2})
+    identity.send(vmm, signal.SIGKILL)
+    _wait_until_back(bench, vmm)
+    assert _attendant(bench) == first
+    identity.send(first, signal.SIGKILL)
+    _attendant(bench, first)
+    bench.power("vm.stop", "running", "stopped")
+    assert bench.left_over() == []
+    bench.power("vm.boot", "stopped", "running")
+    _says(bench)
+
+
 def test_a_guest_that_switches_itself_off_ends_everything(bench: Any) -> None:
     if bench.real:
         pytest.skip("needs a guest that switches itself off")
