@@ -36,6 +36,10 @@ def working(folder: Path, scope: Scope, operation: str, plan: PlanId | None, how
     from herocloud.state import store
 
     with locked(folder, scope, operation, plan, how):
+        if how.kept is not None:
+            with how.kept.borrow() as shared:
+                yield shared
+            return
         opened = store.open_state(folder, write=True)
         assert opened is not None  # noqa: S101  (opening for writing makes what is not there)
         with opened:

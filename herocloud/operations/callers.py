@@ -6,7 +6,7 @@ which thread it runs in.
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from herocloud.apply.inspection import Rest
 from herocloud.apply.steering import SYSTEM, Clock, Interrupts, Options
@@ -18,6 +18,9 @@ from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.operations import approval, unfinished
 from herocloud.operations.stack_plans import Planned
+
+if TYPE_CHECKING:
+    from herocloud.state.kept_store import KeptStore
 
 Tell = Callable[[Event], None]
 
@@ -72,6 +75,8 @@ class How(NamedTuple):
 
     tidies: bool = True
     """Whether deleted data whose time has passed is destroyed at the end of an apply; a daemon does that by its clock."""
+    kept: "KeptStore | None" = None
+    """Where a process that stays has its state open; any other opens it for one operation."""
 
     def is_cancelled(self) -> bool:
         """Return whether the caller has asked to stop."""

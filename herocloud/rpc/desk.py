@@ -25,6 +25,7 @@ from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.peer_identity import Caller
 from herocloud.rpc.repetitions import Keyed
 from herocloud.rpc.shelf import Shelf
+from herocloud.state.kept_store import KeptStore
 
 _HOST_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
@@ -158,6 +159,8 @@ class Desk(NamedTuple):
     """What a method gets."""
 
     folder: Path
+    kept: KeptStore
+    """Writes to the state."""
     reader: StateReader
     finder: StateReader
     """Reads single records, and never waits for somebody who reads them all."""

@@ -59,6 +59,7 @@ from herocloud.rpc.peer_identity import Caller, Protocol
 from herocloud.rpc.shelf import Shelf
 from herocloud.rpc.tcp import Tcp
 from herocloud.rpc.upkeep import LOOK_SECONDS, Upkeep
+from herocloud.state.kept_store import KeptStore
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,7 @@ class Service:
         """Open everything; nothing listens yet."""
         self.settings = settings
         self.store = DaemonStore(settings.folder)
+        self.kept = KeptStore(settings.folder)
         self.reader = StateReader(settings.folder)
         self.finder = StateReader(settings.folder)
         self.sight = Sight(settings.folder, self.reader, self.finder)
@@ -133,6 +135,7 @@ class Service:
         self.document = openrpc()
         self.desk = Desk(
             folder=settings.folder,
+            kept=self.kept,
             reader=self.reader,
             finder=self.finder,
             sight=self.sight,
@@ -232,6 +235,7 @@ class Service:
         self.events.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.sight.close()
+        self.kept.close()
         self.reader.close()
         self.finder.close()
         self.store.close()

@@ -148,7 +148,8 @@ def run_planned(
     try:
         first = plan()
         stack_plans.refuse_unapplyable(first.plan)
-        applied = apply.run_made(desk.folder, first, plan, how_for(run, options), approver, address=address, recovers=removes)
+        how = how_for(run, options)._replace(kept=desk.kept)
+        applied = apply.run_made(desk.folder, first, plan, how, approver, address=address, recovers=removes)
     finally:
         run.leave_gate()
         desk.sight.forget()

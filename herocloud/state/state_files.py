@@ -147,6 +147,24 @@ def _missing(folder: Path, lineage: str | None) -> Refused:
     )
 
 
+class Sign(NamedTuple):
+    """What a file looks like at one moment: it differs after somebody wrote to it, or put another one there."""
+
+    file: tuple[int, int]
+    """As `identify` has it."""
+    size: int
+    changed: int
+
+
+def sign_of(path: Path) -> Sign | None:
+    """Return what a file looks like now; nothing where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return Sign((status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns)
+
+
 def identify(path: Path) -> tuple[int, int] | None:
     """Return which file is at a path now; nothing where there is none."""
     try:

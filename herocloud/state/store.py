@@ -51,7 +51,8 @@ class Store(Reader):
         self._runs: dict[int, Run] = {}
         self._outputs: dict[int, Mapping[str, Json] | None] = {}
         """The outputs of plans that began here; nothing for one that left something out, because they speak of a part of the stack only."""
-        self._file = state_files.identify(self._path)
+        self.file = state_files.identify(self._path)
+        """Which file this is, as `state_files.identify` has it."""
 
     def __enter__(self) -> Self:
         """Allow `with open_state(…) as store`."""
@@ -102,7 +103,7 @@ class Store(Reader):
             apply, _ = journal.begin(connection, prepared, started, rollback_of)
             return apply
 
-        apply = self._transact("state.begin", write)
+        apply = self._transact("state.begin", write, raises_serial=True)
         self._outputs[apply] = prepared.plan.outputs if prepared.plan.complete else None
         return apply
 
@@ -158,7 +159,7 @@ class Store(Reader):
             journal.change_records(connection, Book(serial), entries)
             return serial
 
-        return self._transact("state.edit", write)
+        return self._transact("state.edit", write, raises_serial=True)
 
     def prune(self, limits: "Limits", now: float, spared: Collection[tuple[StackName, Address]]) -> "Pruned":
         """Delete history beyond the limits, oldest first; one call deletes at most one batch."""
@@ -178,11 +179,11 @@ class Store(Reader):
         """Accept that the host has so many slices from now on, more or fewer; raises Conflict when VMs hold higher ones."""
         self._transact("state.edit", lambda connection: journal.settle_slices(connection, slices))
 
-    def _transact(self, point: str, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    def _transact(self, point: str, work: Callable[[sqlite3.Connection], Answer], *, raises_serial: bool = False) -> Answer:
         """Do work as one transaction, again with a piece of the reserve where the disk is full."""
         while True:
             try:
-                with self._writing(point) as connection:
+                with self._writing(point, raises_serial=raises_serial) as connection:
                     return work(connection)
             except Refused as refused:
                 full = isinstance(refused.__cause__, sqlite3.Error) and refused.diagnostics[0].code == "state-disk-full"
@@ -190,18 +191,17 @@ class Store(Reader):
                     raise
 
     @contextmanager
-    def _writing(self, point: str) -> Iterator[sqlite3.Connection]:
+    def _writing(self, point: str, *, raises_serial: bool) -> Iterator[sqlite3.Connection]:
         """Run a block as one transaction: all of it is on disk at the end, or none of it."""
         with self._turn, failures.Guarded(self._path):
             faults.reached(f"{point}.before")
             # SQLite goes on writing to a file that was removed under it, and all of that would be lost without a word.
-            if state_files.identify(self._path) != self._file:
+            if state_files.identify(self._path) != self.file:
                 raise failures.refusal("state-missing", self._path, "it was removed or replaced while it was in use")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                serial = self._serial()
                 yield self._connection
-                after = self._serial()
+                serial = self._serial() if raises_serial else None
                 faults.reached(f"{point}.written")
                 self._connection.execute("COMMIT")
             except BaseException:
@@ -209,8 +209,8 @@ class Store(Reader):
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            if after != serial:
-                high_water.raise_to(self.folder, self.lineage, after)
+            if serial is not None:
+                high_water.raise_to(self.folder, self.lineage, serial)
             faults.reached(f"{point}.after")
 
     def _serial(self) -> int:
