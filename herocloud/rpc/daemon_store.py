@@ -4,8 +4,8 @@ A file of its own, because it has another writer and another rhythm than the sta
 the journal of an apply, nor the journal for them. What machines exist and what was done to them stands in the state alone; losing this
 file loses the history of jobs and events and nothing else.
 
-One connection behind one lock. `synchronous=FULL` for jobs, because an answered `deploy_vm` must be known after a power cut; events of
-many callers share one transaction.
+One connection writes, for one queue. `synchronous=FULL` for jobs, because an answered `deploy_vm` must be known after a power cut; events,
+and what is noted of a job on its way, share the transactions of what somebody waits for.
 """
 
 import itertools
@@ -13,8 +13,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -22,7 +21,7 @@ from typing import NamedTuple, Self
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.state import reserve
+from herocloud.rpc.write_queue import WriteQueue
 
 FILE = "daemon.db"
 
@@ -159,7 +158,6 @@ class DaemonStore:
         """Open it, and make it when it is not there."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / FILE
-        self._turn = threading.Lock()
         self._reading = threading.Lock()
         self._connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
         self.path.chmod(0o600)
@@ -171,6 +169,7 @@ class DaemonStore:
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise _damaged(self.path, error) from error
+        self._writes = WriteQueue(self._connection, self.path)
 
     def __enter__(self) -> Self:
         """Allow `with DaemonStore(…) as store`."""
@@ -182,9 +181,9 @@ class DaemonStore:
 
     def close(self) -> None:
         """Close the file."""
-        with self._turn, self._reading:
+        self._writes.close()
+        with self._reading:
             self._reader.close()
-            self._connection.close()
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -194,24 +193,15 @@ class DaemonStore:
             detail = f"`{self.path}` has format {version}, and this program knows formats up to {len(_FORMATS)}."
             raise Refused([Diagnostic("state-newer", "The daemon's file was written by a newer herocloud", detail)])
         if version < len(_FORMATS):
-            with self._writing():
-                for statement in itertools.chain.from_iterable(_FORMATS[version:]):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {len(_FORMATS)}")
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._turn:
-            # A job that frees room has to be written down first.
-            reserve.open_up(self.path.parent, frees=True)
             self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+            for statement in itertools.chain.from_iterable(_FORMATS[version:]):
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version = {len(_FORMATS)}")
+            self._connection.execute("COMMIT")
+
+    def flush(self) -> None:
+        """Write what was put in so far and nobody waited for."""
+        self._writes.flush()
 
     # Jobs
 
@@ -219,24 +209,21 @@ class DaemonStore:
         """Keep a new job; its number is given here."""
         names = StoredJob._fields[1:]
         marks = ", ".join("?" * len(names))
-        with self._writing() as connection:
-            cursor = connection.execute(f"INSERT INTO jobs ({', '.join(names)}) VALUES ({marks})", job[1:])  # noqa: S608  (ours)
-        return job._replace(number=int(cursor.lastrowid or 0))
+        statement = f"INSERT INTO jobs ({', '.join(names)}) VALUES ({marks})"  # noqa: S608  (ours)
+        number = self._writes.write(lambda connection: connection.execute(statement, job[1:]).lastrowid)
+        return job._replace(number=int(number or 0))
 
     def change_job(self, number: int, **values: Json) -> bool:
         """Change fields of a job that has not ended; tells whether it had not."""
-        if not values.keys() <= set(StoredJob._fields):
-            msg = f"a job has no such field: {sorted(values)}"
-            raise ValueError(msg)
-        fields = ", ".join(f"{name} = ?" for name in values)
-        with self._writing() as connection:
-            statement = f"UPDATE jobs SET {fields} WHERE number = ? AND ended IS NULL"  # noqa: S608  (ours)
-            return connection.execute(statement, (*values.values(), number)).rowcount == 1
+        return self._writes.write(_change(number, values))
+
+    def note_job(self, number: int, **values: Json) -> None:
+        """Change fields of a job that has not ended, with the next write: for what a restart finds out without."""
+        self._writes.put(_change(number, values))
 
     def drop_job(self, number: int) -> None:
         """Forget a job that was refused before it began."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM jobs WHERE number = ?", (number,))
+        self._writes.write(lambda connection: connection.execute("DELETE FROM jobs WHERE number = ?", (number,)))
 
     def find_job(self, number: int) -> StoredJob | None:
         """Return one job."""
@@ -265,18 +252,19 @@ class DaemonStore:
 
     # Events
 
-    def add_events(self, events: Sequence[NewEvent], at: float) -> list[StoredEvent]:
-        """Append events in one transaction; returns them with their numbers."""
-        stored = []
-        with self._writing() as connection:
-            for event in events:
-                body = json.dumps(event.data, separators=(",", ":"))
-                row = (at, event.type, event.stack, event.address, event.job, event.secret, body)
-                cursor = connection.execute(
-                    "INSERT INTO events (at, type, stack, address, job, secret, body) VALUES (?, ?, ?, ?, ?, ?, ?)", row
-                )
-                stored.append(StoredEvent(int(cursor.lastrowid or 0), *row))
-        return stored
+    def put_event(self, event: NewEvent, at: float) -> None:
+        """Append an event, with the next write or `flush`; the listener of `hear_events` gets it after that."""
+        row = (at, event.type, event.stack, event.address, event.job, event.secret, json.dumps(event.data, separators=(",", ":")))
+        statement = "INSERT INTO events (at, type, stack, address, job, secret, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+        def write(connection: sqlite3.Connection) -> StoredEvent:
+            return StoredEvent(int(connection.execute(statement, row).lastrowid or 0), *row)
+
+        self._writes.put(write, tells=True)
+
+    def hear_events(self, hear: Callable[[Sequence[StoredEvent]], None]) -> None:
+        """Tell of events once they are on disk, in their order, from the thread that wrote them."""
+        self._writes.heard = hear
 
     def events_from(self, first: int, limit: int) -> list[StoredEvent]:
         """Return events from a number on, oldest first."""
@@ -296,34 +284,47 @@ class DaemonStore:
 
     def schedules(self) -> dict[str, StoredSchedule]:
         """Return how far each schedule is, by the sid of its VM."""
-        with self._turn:
-            return {
-                row[0]: StoredSchedule(*row) for row in self._connection.execute("SELECT sid, slot, failures, again, reason FROM schedules")
-            }
+        with self._reading:
+            rows = self._reader.execute("SELECT sid, slot, failures, again, reason FROM schedules")
+            return {row[0]: StoredSchedule(*row) for row in rows}
 
     def keep_schedule(self, schedule: StoredSchedule) -> None:
         """Write down how far a schedule is."""
-        with self._writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO schedules (sid, slot, failures, again, reason) VALUES (?, ?, ?, ?, ?)", schedule)
+        statement = "INSERT OR REPLACE INTO schedules (sid, slot, failures, again, reason) VALUES (?, ?, ?, ?, ?)"
+        self._writes.write(lambda connection: connection.execute(statement, schedule))
 
     def drop_schedule(self, sid: str) -> None:
         """Forget a schedule that a VM does not have any more."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM schedules WHERE sid = ?", (sid,))
+        self._writes.write(lambda connection: connection.execute("DELETE FROM schedules WHERE sid = ?", (sid,)))
 
     # Secrets and age
 
     def change_secret(self, before: str, after: str) -> None:
         """Give everything that belongs to one secret to another."""
-        with self._writing() as connection:
+
+        def write(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE jobs SET secret = ? WHERE secret = ?", (after, before))
             connection.execute("UPDATE events SET secret = ? WHERE secret = ?", (after, before))
 
+        self._writes.write(write)
+
     def prune(self, keep_seconds: float, keep_events: int, now: float | None = None) -> None:
         """Forget jobs that ended long ago, and events beyond a number."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM jobs WHERE ended < ?", ((time.time() if now is None else now) - keep_seconds,))
+        ended = (time.time() if now is None else now) - keep_seconds
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM jobs WHERE ended < ?", (ended,))
             connection.execute("DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", (keep_events,))
+
+        self._writes.write(write)
+
+
+def _change(number: int, values: Mapping[str, Json]) -> Callable[[sqlite3.Connection], bool]:
+    if not values.keys() <= set(StoredJob._fields):
+        msg = f"a job has no such field: {sorted(values)}"
+        raise ValueError(msg)
+    statement = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in values)} WHERE number = ? AND ended IS NULL"  # noqa: S608  (ours)
+    return lambda connection: connection.execute(statement, (*values.values(), number)).rowcount == 1
 
 
 def _damaged(path: Path, error: sqlite3.DatabaseError) -> Refused:

@@ -1,13 +1,14 @@
 """Events with sequence numbers: written in the order in which they happen, and read by any number of subscribers from any number on.
 
-Writers put events into a queue and go on; one thread writes whatever has gathered as one transaction. The newest ones stay in memory, so
-that a subscriber who keeps up never asks the file.
+Writers put events into a queue and go on. They reach the file with the next write that somebody waits for, or after `GATHER_SECONDS`, in
+one transaction with all others. The newest ones stay in memory, so that a subscriber who keeps up never asks the file.
 """
 
 import asyncio
 import collections
 import json
-import queue
+import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,11 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Json
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredEvent
 
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.03
+"""An event waits so long for others at most: less than anybody who watches would notice."""
+_AGAIN_SECONDS = 1.0
 _IN_MEMORY = 1024
 _AT_ONCE = 512
 
@@ -35,11 +41,13 @@ class EventLog:
         """Continue where the file ends."""
         self._store = store
         self._clock = clock
-        self._waiting: queue.SimpleQueue[NewEvent | threading.Event | None] = queue.SimpleQueue()
+        self._news = threading.Event()
+        self._ends = threading.Event()
         self._recent: collections.deque[Published] = collections.deque(maxlen=_IN_MEMORY)
         self._turn = threading.Lock()
         self._last = store.last_event()
         self._wakers: set[Callable[[], None]] = set()
+        store.hear_events(self._hear)
         self._thread = threading.Thread(target=self._write, name="events", daemon=True)
         self._thread.start()
 
@@ -50,17 +58,18 @@ class EventLog:
 
     def add(self, event: NewEvent) -> None:
         """Append an event; from any thread, and without waiting for the disk."""
-        self._waiting.put(event)
+        self._store.put_event(event, self._clock())
+        if not self._news.is_set():
+            self._news.set()
 
     def flush(self) -> None:
         """Wait until everything that was added is on disk."""
-        done = threading.Event()
-        self._waiting.put(done)
-        done.wait(30.0)
+        self._store.flush()
 
     def close(self) -> None:
         """Write what is left, and end."""
-        self._waiting.put(None)
+        self._ends.set()
+        self._news.set()
         self._thread.join(30.0)
 
     def read(self, first: int, limit: int = _AT_ONCE) -> Sequence[Published]:
@@ -90,49 +99,41 @@ class EventLog:
         """Return how many wait for events."""
         return len(self._wakers)
 
-    def _write(self) -> None:
-        while True:
-            batch: list[NewEvent] = []
-            flushed: list[threading.Event] = []
-            ends = self._gather(batch, flushed)
-            if batch:
-                stored = self._store.add_events(batch, self._clock())
-                with self._turn:
-                    self._recent.extend(publish(event) for event in stored)
-                    self._last = stored[-1].seq
-                    wakers = list(self._wakers)
-                for wake in wakers:
-                    wake()
-            for done in flushed:
-                done.set()
-            if ends:
-                return
+    def _hear(self, events: Sequence[StoredEvent]) -> None:
+        with self._turn:
+            self._recent.extend(publish(event) for event in events)
+            self._last = events[-1].seq
+            wakers = list(self._wakers)
+        for wake in wakers:
+            wake()
 
-    def _gather(self, batch: list[NewEvent], flushed: list[threading.Event]) -> bool:
-        item = self._waiting.get()
-        while True:
-            if item is None:
-                return True
-            if isinstance(item, threading.Event):
-                flushed.append(item)
-            else:
-                batch.append(item)
-            if len(batch) >= _AT_ONCE:
-                return False
+    def _write(self) -> None:
+        ends = False
+        while not ends:
+            self._news.wait()
+            ends = self._ends.wait(GATHER_SECONDS)
+            self._news.clear()
             try:
-                item = self._waiting.get_nowait()
-            except queue.Empty:
-                return False
+                self._store.flush()
+            except sqlite3.Error as error:
+                log.warning("events wait for the disk: %s", error)
+                ends = self._ends.wait(_AGAIN_SECONDS)
+                self._news.set()
 
 
 def publish(event: StoredEvent) -> Published:
     """Make the bytes of an event."""
-    text = json.dumps(as_document(event), separators=(",", ":"))
-    return Published(event.seq, event.secret, f"id: {event.seq}\nevent: {event.type}\ndata: {text}\n\n".encode())
+    # Its data are JSON already.
+    head = json.dumps(_head(event), separators=(",", ":"))[:-1]
+    return Published(event.seq, event.secret, f'id: {event.seq}\nevent: {event.type}\ndata: {head},"data":{event.body}}}\n\n'.encode())
 
 
 def as_document(event: StoredEvent) -> dict[str, Json]:
     """Return an event as callers read it."""
+    return _head(event) | {"data": json.loads(event.body)}
+
+
+def _head(event: StoredEvent) -> dict[str, Json]:
     return {
         "seq": event.seq,
         "at": event.at,
@@ -140,7 +141,6 @@ def as_document(event: StoredEvent) -> dict[str, Json]:
         "stack": event.stack,
         "address": event.address,
         "job_id": None if event.job is None else f"j{event.job}",
-        "data": json.loads(event.body),
     }
 
 

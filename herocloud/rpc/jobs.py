@@ -176,7 +176,7 @@ class Jobs:
                 waiting.popleft()
 
     def _execute(self, run: Run, work: Callable[[Run], Json]) -> None:
-        if not self._move(run, "running", started=self._clock()):
+        if not self._start(run):
             self._end(run, "cancelled", error=_cancelled())
             return
         self.tell(run, "job_started", {"method": run.job.method})
@@ -188,6 +188,16 @@ class Jobs:
             self._end(run, "cancelled" if run.cancelled else "failed", error=error_answers.translate(error) or _defect(error, run))
         else:
             self._end(run, "done", result=result)
+
+    def _start(self, run: Run) -> bool:
+        """Make a job run that was not cancelled before; a restart finds out that it did, so nobody waits for the disk."""
+        with run.turn:
+            if run.job.status not in _FROM["running"]:
+                return False
+            started = self._clock()
+            self._store.note_job(run.job.number, status="running", started=started)
+            run.job = run.job._replace(status="running", started=started)
+            return True
 
     def _move(self, run: Run, status: str, **values: Json) -> bool:
         """Make a job something else, on disk before anybody sees it; tells whether it could become that."""

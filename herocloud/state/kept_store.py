@@ -1,8 +1,8 @@
 """The state of a process that writes often, kept open between its operations.
 
 Opening looks through the state, and closing moves the log into it: with hundreds of operations a minute that costs more than what they
-write. So the last store stays open for a moment, and whoever comes meanwhile shares it. Once nobody has for `IDLE_SECONDS` it is closed
-as at the end of any command, and the folder is at rest: a backup of it is whole, and another one may take its place.
+write. So the last store stays open for a moment, and others who come meanwhile share it. Once nobody has used it for `IDLE_SECONDS` it is
+closed as at the end of any command, and the folder is at rest: a backup of it is whole, and another one may take its place.
 
 A store is not handed out again after a failure, nor once its file was removed, replaced or written to by somebody else: a new one is
 opened, with everything that is asked of a state then.

@@ -229,7 +229,7 @@ def test_reads_wait_for_no_disk_and_for_nobody_who_asks_for_a_job(daemon: Any) -
     sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
     service = daemon.service
     # A new job is on its way to disk, events are being written, and somebody reads all records.
-    with service.jobs._turn, service.store._turn, service.reader._turn:
+    with service.jobs._turn, service.store._writes._turn, service.reader._turn:
         assert daemon.call("get_vm", sid=sid)["status"] == "running"
         assert daemon.call("get_job", job_id="j1")["status"] == "done"
         assert daemon.call("list_jobs", open_only=True) == []

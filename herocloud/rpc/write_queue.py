@@ -1,0 +1,125 @@
+"""Writes of many threads to one file: in the order in which they were asked for, and as few transactions as their promises allow.
+
+A write that somebody waits for is on disk when the call returns. It takes everything along that has gathered before it, what others wait
+for too, because waiting for the disk is what a transaction costs. A write that nobody waits for stays in the queue until then.
+"""
+
+import collections
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from herocloud.state import failures, reserve
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+Work = Callable[[sqlite3.Connection], Answer]
+
+
+class _Write:
+    """One write on its way."""
+
+    def __init__(self, work: Work[Any], *, waits: bool, tells: bool) -> None:
+        self.work = work
+        self.waits = waits
+        self.tells = tells
+        self.done = False
+        self.answer: Any = None
+        self.error: Exception | None = None
+
+
+class WriteQueue:
+    """The writes to one file."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Write through this connection, which nobody else uses."""
+        self._connection = connection
+        self._path = path
+        self._turn = threading.Lock()
+        self._waiting: collections.deque[_Write] = collections.deque()
+        self.heard: Callable[[list[Any]], None] = lambda _answers: None
+        """Called with the answers of writes that tell, in their order and once they are on disk."""
+
+    def put(self, work: Work[object], *, tells: bool = False) -> None:
+        """Write soon: with the next write that somebody waits for, or with `flush`."""
+        self._waiting.append(_Write(work, waits=False, tells=tells))
+
+    def write(self, work: Work[Answer]) -> Answer:
+        """Write now, and all that was put in before; on disk at the return, or nothing of it is."""
+        own = _Write(work, waits=True, tells=False)
+        self._waiting.append(own)
+        with self._turn:
+            if not own.done:
+                self._empty(own)
+        if own.error is not None:
+            raise own.error
+        answer: Answer = own.answer
+        return answer
+
+    def flush(self) -> None:
+        """Write what was put in so far."""
+        with self._turn:
+            if self._waiting:
+                self._empty(None)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._turn:
+            self._connection.close()
+
+    def _empty(self, own: _Write | None) -> None:
+        """Write all that waits; what cannot be written for a reason of its own is left out, and known to who waits for it."""
+        while True:
+            taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            try:
+                failed = self._transact(taken)
+            except sqlite3.Error as error:
+                self._waiting.extendleft(reversed(taken))
+                if _is_full(error, self._path) and reserve.give(self._path.parent, frees=True):
+                    continue
+                # Those who wait for another one of these try in their own turn.
+                if own is not None:
+                    self._waiting.remove(own)
+                raise
+            if failed is None:
+                break
+            self._waiting.extendleft(reversed([write for write in taken if write is not failed]))
+        told = [write.answer for write in taken if write.tells]
+        if told:
+            self.heard(told)
+
+    def _transact(self, taken: list[_Write]) -> _Write | None:
+        """Write these as one transaction; returns the one that has no place in any, after which nothing is written."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        write = None
+        try:
+            for write in taken:
+                write.answer = write.work(self._connection)
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if write is None or not isinstance(error, Exception) or _is_of_the_file(error):
+                raise
+            write.done, write.error = True, error
+            if not write.waits:
+                log.exception("a write to %s was left out", self._path)
+            return write
+        for write in taken:
+            write.done = True
+        return None
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    """Return whether any other write would fail as well."""
+    own = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+    return isinstance(error, sqlite3.Error) and not isinstance(error, own)
+
+
+def _is_full(error: sqlite3.Error, path: Path) -> bool:
+    refused = failures.explain(error, path)
+    return refused is not None and refused.diagnostics[0].code == "state-disk-full"
