@@ -13,9 +13,41 @@ from pathlib import Path
 from herocloud.kits import path_trust
 from herocloud.state import failures, state_files
 
+Owners = tuple[tuple[int, int, int], ...]
+"""Mode, owner and group of each folder from the root to one, and of this process: all that the judgement goes by."""
+
+_good: dict[str, Owners] = {}
+"""Those with which a folder was found to be trusted. A daemon asks hundreds of times a minute."""
+
 
 def require(folder: Path) -> None:
     """Raise unless only this user and root decide what lies in the folder; close a folder that holds nothing to trust yet."""
+    name = os.path.abspath(folder)  # noqa: PTH100  (as it is named: a link in it is seen below)
+    owners = _owners_of(name)
+    if owners is not None and _good.get(name) == owners:
+        return
+    _judge(folder)
+    # What leads through a link may lead elsewhere the next time, and what was closed just now is not as it was found.
+    if owners is not None and os.path.realpath(name) == name and _owners_of(name) == owners:
+        _good[name] = owners
+
+
+def _owners_of(name: str) -> Owners | None:
+    """Return nothing where a folder is not there yet."""
+    found = [(os.geteuid(), os.getegid(), 0)]
+    end = 0
+    try:
+        while end >= 0:
+            end = name.find(os.sep, end + 1)
+            status = os.lstat(name if end < 0 else name[:end])
+            found.append((status.st_mode, status.st_uid, status.st_gid))
+        root = os.lstat(os.sep)
+    except OSError:
+        return None
+    return (*found, (root.st_mode, root.st_uid, root.st_gid))
+
+
+def _judge(folder: Path) -> None:
     whole = Path(os.path.realpath(folder))
     for flaw in path_trust.find_flaws(folder):
         if not flaw.is_owner and flaw.path == whole and _holds_nothing_to_trust(whole, path_trust.trusted_users()):

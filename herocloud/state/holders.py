@@ -7,6 +7,7 @@ ids are used again: the start time of the process and the boot it belongs to mak
 import json
 import os
 import time
+from functools import cache
 from pathlib import Path
 
 from herocloud.kits import moments
@@ -88,6 +89,12 @@ def _identify_self(pid: int, proc: Path) -> tuple[int, str]:
 
 
 _selves: dict[tuple[int, Path], tuple[int, str]] = {}
+
+
+def is_self(holder: Holder, proc: Path = PROC) -> bool:
+    """Return whether a record is of this process."""
+    pid = os.getpid()
+    return holder.pid == pid and (holder.start_time, holder.boot_id) == _identify_self(pid, proc)
 
 
 def name_stranger(pid: int, proc: Path = PROC, scope: Scope = HOST) -> Holder:
@@ -207,6 +214,7 @@ def _up() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+@cache
 def _user(number: int | None) -> str:
     import pwd
 

@@ -340,6 +340,8 @@ def _is_alive(folder: Path, stack: StackName, text: str) -> bool:
         holder = holders.Holder(**json.loads(text))
     except (ValueError, TypeError):
         return False
+    if locking.is_held_here(folder, holder):
+        return True
     for scope in dict.fromkeys((holder.scope, Scope(stack))):
         present = locking.read_holder(folder, scope)
         if present is not None and present.pid == holder.pid and present.start_time == holder.start_time:

@@ -33,6 +33,7 @@ _FREEING = frozenset(
 """Operations after which there may be more room; they may use all that is kept for the state on a full disk."""
 _FIRST_INTERVAL = 0.002
 """Seconds to the second attempt: an admission is over in a few milliseconds, and the next one should not wait for fifty of them."""
+_NOTHING = object()
 
 
 def _never() -> bool:
@@ -57,7 +58,8 @@ def hold(
     with ExitStack() as stack:
         with failures.Guarded(folder):
             folder_trust.require(folder)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             reserve.open_up(folder, frees=operation in _FREEING)
             if scope.stack is not None:
                 (folder / state_files.LOCKS).mkdir(mode=0o700, exist_ok=True)
@@ -70,10 +72,22 @@ def hold(
                 note(_took_over(holders.read(folder, scope)))
             holders.write(folder, holders.describe_self(operation, plan_id, scope=scope))
             faults.reached("state.lock.written")
+        held = (str(folder), scope)
+        _held[held] = plan_id
         try:
             yield
         finally:
             _release(folder, scope)
+            _held.pop(held, None)
+
+
+_held: dict[tuple[str, Scope], str | None] = {}
+"""The plans for which this process has locks now."""
+
+
+def is_held_here(folder: Path, holder: Holder) -> bool:
+    """Return whether this process has a lock for this work now, as the kernel and the records would say: a daemon asks for many of its own."""
+    return holders.is_self(holder) and _held.get((str(folder), holder.scope), _NOTHING) == holder.plan
 
 
 def read_holder(folder: Path, scope: Scope = HOST) -> Holder | None:

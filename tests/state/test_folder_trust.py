@@ -38,6 +38,43 @@ def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path: Path, mode: i
     assert (found.code, "everybody may write to" in found.detail) == ("state-untrusted", True)
 
 
+@pytest.mark.world
+def test_a_folder_that_was_trusted_is_judged_again_once_it_or_a_parent_was_opened_to_others(reachable: Path) -> None:
+    folder = reachable / "inner" / "data"
+    folder.mkdir(parents=True, mode=0o755)
+    folder_trust.require(folder)
+    (folder / "state.db").touch()
+    for place in (folder, folder.parent):
+        place.chmod(0o777)
+        with pytest.raises(Refused):
+            folder_trust.require(folder)
+        place.chmod(0o755)
+        folder_trust.require(folder)
+
+
+def test_a_folder_that_was_closed_once_is_refused_when_it_is_opened_again_with_a_state(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    folder_trust.require(tmp_path)
+    (tmp_path / "state.db").touch()
+    tmp_path.chmod(0o777)
+    with pytest.raises(Refused):
+        folder_trust.require(tmp_path)
+
+
+@pytest.mark.world
+def test_a_folder_behind_a_link_that_leads_elsewhere_by_now_is_judged_there(reachable: Path) -> None:
+    (reachable / "good").mkdir(mode=0o755)
+    (reachable / "bad").mkdir(mode=0o755)
+    (reachable / "bad" / "state.db").touch()
+    (reachable / "bad").chmod(0o777)
+    (reachable / "link").symlink_to("good")
+    folder_trust.require(reachable / "link")
+    (reachable / "link").unlink()
+    (reachable / "link").symlink_to("bad")
+    with pytest.raises(Refused):
+        folder_trust.require(reachable / "link")
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
 def test_a_folder_that_holds_no_state_yet_is_closed_to_others(tmp_path: Path, mode: int) -> None:
     (tmp_path / "host.yaml").touch()
