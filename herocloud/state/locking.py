@@ -86,7 +86,7 @@ _held: dict[tuple[str, Scope], str | None] = {}
 
 
 def is_held_here(folder: Path, holder: Holder) -> bool:
-    """Return whether this process has a lock for this work now, as the kernel and the records would say: a daemon asks for many of its own."""
+    """Return whether this process has a lock for this work now, as the kernel and the records would say: a daemon asks for many."""
     return holders.is_self(holder) and _held.get((str(folder), holder.scope), _NOTHING) == holder.plan
 
 
