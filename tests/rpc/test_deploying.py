@@ -5,7 +5,7 @@ import itertools
 import json
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def test_an_image_that_cannot_be_fetched_is_an_image_error(folder: Path, start: 
     misbehave(folder, '{address: "image.tiny", fail: 404 Not Found}')
     daemon = start()
     assert daemon.refused("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30).code == -32009
-    assert daemon.refused("deploy_vm", name="web", slice_sid="s1", image="unknown").code == -32009
+    assert daemon.refused("deploy_vm", name="web", slice_sid="s1", image="unknown", wait=30).code == -32009
     assert daemon.call("get_slice", slice_sid="s1")["state"] == "Free"
 
 
@@ -168,21 +168,32 @@ def test_a_job_that_waits_for_the_lock_of_a_command_holds_up_no_other(daemon: An
     assert daemon.call("wait_job", job_id=waiting["job_id"], timeout=60)["status"] == "done"
 
 
-def test_jobs_at_once_are_planned_once_each_however_slow_that_is(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_at_once_are_planned_once_each(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # The image that all of them boot is there already, and changes for nobody.
     daemon.call("deploy_vm", name="first", slice_sid="s7", image="tiny", wait=30)
     planned: list[str] = []
-    plan = deployment.plan_deploy
+    all_there = threading.Event()
+    arrivals = itertools.count(1)
+    plan, gate = deployment.plan_deploy, daemon.service.jobs.gate
+    # Nobody is let through for having waited long.
+    gate._seconds = 3600.0
+    enter = gate.enter
 
-    def plan_slowly(folder: Path, wanted: deployment.DeployWanted, *more: Any) -> Any:
+    def arrive() -> Any:
+        if next(arrivals) == 4:
+            all_there.set()
+        return enter()
+
+    def plan_when_all_wait(folder: Path, wanted: deployment.DeployWanted, *more: Any) -> Any:
         planned.append(wanted.name)
-        time.sleep(0.6)
+        assert all_there.wait(30)
         return plan(folder, wanted, *more)
 
-    monkeypatch.setattr(deployment, "plan_deploy", plan_slowly)
+    monkeypatch.setattr(gate, "enter", arrive)
+    monkeypatch.setattr(deployment, "plan_deploy", plan_when_all_wait)
 
     def deploy(number: int) -> Any:
-        return daemon.call("deploy_vm", name=f"vm{number}", slice_sid=f"s{number}", image="tiny", wait=30)
+        return daemon.call("deploy_vm", name=f"vm{number}", slice_sid=f"s{number}", image="tiny", wait=60)
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         jobs = list(pool.map(deploy, range(1, 5)))
