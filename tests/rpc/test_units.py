@@ -77,6 +77,7 @@ def test_systemd_finds_nothing_wrong_with_them(tmp_path: Path) -> None:
     for name, text in texts(str(tmp_path / "my $data"), str(program)).items():
         paths.append(tmp_path / name)
         paths[-1].write_text(text, encoding="utf-8")
+        paths[-1].chmod(0o644)
     ran = subprocess.run(["systemd-analyze", "verify", *map(str, paths)], capture_output=True, text=True, check=False)
     about_ours = [line for line in ran.stderr.splitlines() if "herocloud" in line]
     assert (ran.returncode, about_ours) == (0, [])
