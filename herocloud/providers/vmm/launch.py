@@ -93,7 +93,7 @@ while :; do
         adopts=
         code=unknown
     else
-        "$python" -I -S -c "$loader" "$jail" run "$orders" "$record" 8>&-
+        "$python" -I -S -c "$loader" "$jail" run "$orders" "$record" "$other" 8>&-
         code=$?
     fi
     [ "$code" = 0 ] && [ -e "$record.signals" ] && was_signaled && code=143
