@@ -41,7 +41,8 @@ def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path: Path, mode: i
 @pytest.mark.world
 def test_a_folder_that_was_trusted_is_judged_again_once_it_or_a_parent_was_opened_to_others(reachable: Path) -> None:
     folder = reachable / "inner" / "data"
-    folder.mkdir(parents=True, mode=0o755)
+    for place in (folder.parent, folder):
+        place.mkdir(mode=0o755)
     folder_trust.require(folder)
     (folder / "state.db").touch()
     for place in (folder, folder.parent):
