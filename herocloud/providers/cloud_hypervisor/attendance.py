@@ -36,7 +36,7 @@ def of(data: Path, sid: str) -> Launch:
 
 
 def let_look(data: Path, sid: str) -> None:
-    """Let the attendant look who holds the lock of the VMM: that one is kept."""
+    """Make the lock of the VMM readable to the attendant, which asks who holds it."""
     lock = identity.record_path(data, sid).with_name(f"{identity.RECORD}.lock")
     lock.touch(mode=0o600)
     grants.readable(data, sid, lock)

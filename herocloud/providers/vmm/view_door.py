@@ -29,7 +29,7 @@ def main(words: list[str]) -> int:
 
 
 def show(process: int, path: str, *, read_only: bool) -> None:
-    """Let a VMM that runs see one more file, at the place where the host has it."""
+    """Show a running VMM one more file, at the place where the host has it."""
     tree = _call("syscall", _OPEN_TREE, _HERE, os.fsencode(path), _CLONE | _CLOSE_ON_EXEC)
     flags = _NO_SUID | _NO_DEVICES | _NO_EXEC | (_READ_ONLY if read_only else 0)
     attributes = (ctypes.c_uint64 * 4)(flags, 0, 0, 0)
