@@ -15,7 +15,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.model.parts import SNAPSHOT, SnapshotDisk, SnapshotPart
 from herocloud.model.plans import Change, FieldDiff, Plan
-from herocloud.model.steps import Claim
+from herocloud.model.steps import Claim, Step
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded
 from herocloud.plan import assignment, capacity, finish, lost_data, overpromised, reservations, snapshot_checks, snapshot_space
@@ -65,6 +65,15 @@ class _Scene(NamedTuple):
         """Return the parts of an address that are there."""
         thing = self.observed.things.get(self.stack, {}).get(address)
         return thing.parts if thing else {}
+
+    def kept(self, record: Record, steps: Sequence[Step]) -> Mapping[str, Part]:
+        """Return the parts that a change begins with: as they are where its steps have to do with them, and as they are recorded elsewhere.
+
+        The record begins with these, so what else differs from the record would be taken for what is wanted, and be drift no longer.
+        """
+        present, touched = self.present(record.address), {step.part for step in steps}
+        seen = {part: present[part] for part in touched if part in present}
+        return {part: body for part, body in record.parts.items() if part not in touched} | seen
 
     def providers(self, record: Record) -> Mapping[str, str]:
         return {**assignment.roles_of(record, self.records), "hypervisor": record.provider}
@@ -136,11 +145,12 @@ def describe(record: Record, records: Mapping[Address, Record], present: Mapping
         "scheduled": taking.scheduled,
     }
     if taking.memory and machine is not None:
+        wanted: Part = {field: value for field, value in machine.items() if field not in powers.ONLY_SEEN}
         part["memory"] = {
             "size": machine["memory"],
             "hypervisor": record.provider,
             "version": taking.versions.get(record.address, ""),
-            "machine": machine,
+            "machine": wanted,
         }
         part["size"] += machine["memory"]
     return part
@@ -231,7 +241,8 @@ def _restore(
             waits[step] = {stop}
         back.append(step)
         note = f"{sizes.show_size(body['size'])} of data {lost_data.say_fate(purge=False)}"
-        decisions[volume.address] = Decision(_restored(scene, volume, restoring.name, note), inner.finish())
+        restored = inner.finish()
+        decisions[volume.address] = Decision(_restored(scene, volume, restored, restoring.name, note), restored)
     again = snapshot["memory"] is not None and restoring.memory
     own = [step for step in back if step.startswith(f"{record.address}/")]
     started = None
@@ -247,10 +258,11 @@ def _restore(
     note = f"from snapshot {restoring.name}; {sizes.show_size(lost)} of data {lost_data.say_fate(purge=False)}"
     if again:
         note += ", and it goes on where it was"
-    change = _restored(scene, record, restoring.name, note)
+    steps = seq.finish()
+    change = _restored(scene, record, steps, restoring.name, note)
     if again and record.spec["state"] != "running":
         change = change._replace(after={**record.spec, "state": "running"})
-    decisions = {record.address: Decision(change, seq.finish()), **decisions}
+    decisions = {record.address: Decision(change, steps), **decisions}
     return decisions, [], waits
 
 
@@ -265,7 +277,7 @@ def file_of(disk: str) -> str:
     return f"{disk}.raw"
 
 
-def _restored(scene: _Scene, record: Record, name: str, note: str) -> Change:
+def _restored(scene: _Scene, record: Record, steps: Sequence[Step], name: str, note: str) -> Change:
     return Change(
         address=record.address,
         kind=record.kind,
@@ -280,7 +292,7 @@ def _restored(scene: _Scene, record: Record, name: str, note: str) -> Change:
         protect=record.protect,
         needs=record.needs,
         note=note,
-        parts_before=scene.present(record.address) or None,
+        parts_before=scene.kept(record, steps) or None,
     )
 
 
@@ -295,6 +307,7 @@ def _decision(
     impact: Impact = Impact.LIVE,
 ) -> Decision:
     shown = [None if part is None else _say(part) for part in (before, after)]
+    steps = seq.finish()
     change = Change(
         address=record.address,
         kind="vm",
@@ -309,9 +322,9 @@ def _decision(
         protect=record.protect,
         needs=record.needs,
         note=note,
-        parts_before=scene.present(record.address) or None,
+        parts_before=scene.kept(record, steps) or None,
     )
-    return Decision(change, seq.finish())
+    return Decision(change, steps)
 
 
 def _say(part: Part) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from herocloud.kits import durable_files
 from herocloud.model.applies import Caller
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
@@ -81,7 +82,9 @@ def be_the_only_one(folder: Path) -> Iterator[Callable[[Path], None]]:
     from herocloud.state import holders
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / LOCK).open("a") as lock:
+    # Whatever the umask is: nobody else may say where a daemon listens, or keep one from starting.
+    with os.fdopen(os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "w") as lock:
+        os.fchmod(lock.fileno(), 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -92,7 +95,7 @@ def be_the_only_one(folder: Path) -> Iterator[Callable[[Path], None]]:
 
             pid = os.getpid()
             own = Process(pid, holders.read_start_time(pid) or 0, holders.read_boot_id(), str(socket), time.time(), herocloud.__version__)
-            (folder / RECORD).write_text(json.dumps(own._asdict()), encoding="utf-8")
+            durable_files.write_durably(folder / RECORD, json.dumps(own._asdict()).encode())
             logging.getLogger(__name__).info("listening at %s", socket)
 
         try:

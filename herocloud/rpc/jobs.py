@@ -242,21 +242,24 @@ class Jobs:
             else {"code": error.kind.code, "message": error.kind.message, "data": self.conceal(error.data, run.subject.secret)}
         )
         run.error = error
-        with run.turn:
-            self._move(
-                run,
-                status,
-                ended=self._clock(),
-                result=None if result is None else json.dumps(result),
-                error=None if shown is None else json.dumps(shown),
-                note=run.job.note,
-                steps_done=run.job.steps_done,
-                # Parameters were kept to begin again; an ended job never does.
-                params=None,
-            )
-        self.ended_total[run.job.method, status] += 1
-        self.tell(run, f"job_{status}", {"method": run.job.method, "error": shown})
-        self._drop(run, error)
+        try:
+            with run.turn:
+                self._move(
+                    run,
+                    status,
+                    ended=self._clock(),
+                    result=None if result is None else json.dumps(result),
+                    error=None if shown is None else json.dumps(shown),
+                    note=run.job.note,
+                    steps_done=run.job.steps_done,
+                    # Parameters were kept to begin again; an ended job never does.
+                    params=None,
+                )
+            self.ended_total[run.job.method, status] += 1
+            self.tell(run, f"job_{status}", {"method": run.job.method, "error": shown})
+        finally:
+            # Whoever waits is answered also where the end could not be written down; the row stays open for the next daemon then.
+            self._drop(run, error)
 
     def _drop(self, run: Run, error: RpcError | None) -> None:
         run.error = error

@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
+from herocloud.model.errors import HerocloudError
+from herocloud.model.worlds import Recorded
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import (
     advice,
@@ -151,6 +154,8 @@ class Service:
             warnings=self._warn,
             caller=_NOBODY,
         )
+        self._recorded = Recorded()
+        """The state when it could be read last."""
         self.jobs.conceal = self._conceal
         recovery.take_over(self.desk)
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
@@ -174,8 +179,13 @@ class Service:
         return RpcError(known.kind, self._conceal(data, digest))
 
     def _conceal(self, data: Json, digest: str | None) -> Json:
-        """Take out of an error what its caller may not know."""
-        return concealment.without_folders(concealment.conceal(data, self.desk.recorded, digest), self.desk.runtime)
+        """Take out of an error what its caller may not know.
+
+        The error may be that the state cannot be read; what was hidden when it last could be stays hidden then.
+        """
+        with contextlib.suppress(HerocloudError, OSError, sqlite3.Error):
+            self._recorded = self.desk.recorded
+        return concealment.without_folders(concealment.conceal(data, self._recorded, digest), self.desk.runtime)
 
     def _warn(self) -> list[str]:
         failing = self.upkeep.chores.schedules.failing()

@@ -100,6 +100,7 @@ class Host:
         self.site, self.namespace = site, namespace
         site.environment |= {"PATH": f"{programs}:{os.environ['PATH']}", "DB_PASSWORD": PASSWORD}
         (site.data / "host.yaml").write_text("name: node1\nqemu: {accelerator: tcg}\nimages: {keep_free: 64 MiB}\n")
+        (site.data / "host.yaml").chmod(0o644)
         (site.folder / "blank.raw").write_bytes(bytes(1024**2))
         (site.folder / "vmlinux").write_bytes(_elf())
         (site.folder / "shared").mkdir()
@@ -224,8 +225,16 @@ def _elf() -> bytes:
     return small()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def umask() -> Iterator[None]:
+    """Begin with the umask of most shells: a daemon keeps what it was started with."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
+def host(umask: None) -> Iterator[Host]:
     for program in ("qemu-system-x86_64", "nft", "ip", "unshare", "nsenter", "setpriv"):
         if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
             pytest.skip(f"needs the program `{program}`")

@@ -72,3 +72,30 @@ def test_a_cancelled_job_of_the_queue_never_begins(daemon: Any, monkeypatch: pyt
     assert (ended["status"], ended["started_at"]) == ("cancelled", None)
     assert daemon.call("wait_job", job_id=first["job_id"], timeout=SECONDS)["status"] == "done"
     assert daemon.call("get_vm", sid=sid)["status"] == "stopped"
+
+
+def test_a_state_that_is_away_for_a_moment_is_an_error_and_ends_jobs(daemon: Any) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
+    (daemon.folder / "state.db").rename(daemon.folder / "away")
+    assert daemon.refused("list_vms").code < -32000
+    asked = daemon.refused("stop_vm", sid=sid, wait=30)
+    assert asked.code < -32000
+    (daemon.folder / "away").rename(daemon.folder / "state.db")
+    assert daemon.call("list_jobs", open_only=True) == []
+    assert daemon.call("stop_vm", sid=sid, wait=30)["result"]["status"] == "stopped"
+
+
+def test_whoever_waits_is_answered_also_when_the_end_of_a_job_cannot_be_written(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
+    jobs = daemon.service.jobs
+    move = jobs._move
+
+    def fail(run: Any, status: str, **values: Any) -> bool:
+        if status == "done":
+            raise OSError(28, "No space left on device")
+        return bool(move(run, status, **values))
+
+    monkeypatch.setattr(jobs, "_move", fail)
+    asked = daemon.call("stop_vm", sid=sid)
+    assert daemon.call("wait_job", job_id=asked["job_id"], timeout=30)["status"] == "running"
+    assert not jobs._runs, "the next daemon finds the row open, and nobody waits for this one"
