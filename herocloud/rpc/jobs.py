@@ -258,7 +258,7 @@ class Jobs:
             self.ended_total[run.job.method, status] += 1
             self.tell(run, f"job_{status}", {"method": run.job.method, "error": shown})
         finally:
-            # Whoever waits is answered also where the end could not be written down; the row stays open for the next daemon then.
+            # Callers that wait are answered even if the end could not be written; the row then stays open for the next daemon.
             self._drop(run, error)
 
     def _drop(self, run: Run, error: RpcError | None) -> None:

@@ -85,7 +85,7 @@ def test_a_state_that_is_away_for_a_moment_is_an_error_and_ends_jobs(daemon: Any
     assert daemon.call("stop_vm", sid=sid, wait=30)["result"]["status"] == "stopped"
 
 
-def test_whoever_waits_is_answered_also_when_the_end_of_a_job_cannot_be_written(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_that_wait_are_answered_also_when_the_end_of_a_job_cannot_be_written(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
     jobs = daemon.service.jobs
     move = jobs._move
