@@ -9,7 +9,7 @@ class Closable(Protocol):
     """Something open."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         ...
 
 
@@ -38,7 +38,7 @@ class KeptOpen:
             return found
 
     def close(self) -> None:
-        """Let go of everything, and keep nothing from now on."""
+        """Close everything, and keep nothing open from now on."""
         with self._turn:
             self._closed = True
             while self._open:

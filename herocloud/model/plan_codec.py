@@ -178,7 +178,7 @@ def _plain(kind: type) -> _Turn:
         if not isinstance(data, accepted) or (isinstance(data, bool) and kind is not bool):
             raise NotFiled(f"{kind.__name__} is wanted, and here is {_name(data)}")
         if isinstance(data, float) and not math.isfinite(data):
-            raise NotFiled("a number without end is none that can be counted with")
+            raise NotFiled("a finite number is wanted")
         return data
 
     return read_plain

@@ -88,7 +88,7 @@ def parse(path: Path, content: bytes) -> Plan:
     for change in plan.changes:
         for spec in (change.before, change.after):
             if spec is not None and (wrong := spec_shapes.judge(change.kind, spec)):
-                raise _damaged(path, f"`{change.address}` is described as no {change.kind} can be: {wrong}")
+                raise _damaged(path, f"`{change.address}` does not describe a valid {change.kind}: {wrong}")
     return plan
 
 
