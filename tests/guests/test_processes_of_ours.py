@@ -165,7 +165,11 @@ class Host:
         if "virtiofsd" in role:
             # Two programs have this name, and each has a sandbox of its own making.
             found = [line for line in found if not line.startswith(("open ", "seccomp ", "capabilities ", "no new privileges ", "umask "))]
-        return list(dict.fromkeys(self.general(line, sid) for line in found))
+        # What is sorted was sorted by paths of this host.
+        kinds = {kind: place for place, kind in enumerate(dict.fromkeys(line.partition(" ")[0] for line in found))}
+        lines = dict.fromkeys(self.general(line, sid) for line in found)
+        sets = ("environment", "group", "sees", "open")
+        return sorted(lines, key=lambda line: (kinds[line.partition(" ")[0]], line if line.startswith(sets) else ""))
 
     def general(self, line: str, sid: str) -> str:
         """Take out of a line what differs from host to host."""

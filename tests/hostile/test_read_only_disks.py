@@ -29,7 +29,7 @@ vms:
   b: {image: i}
 '''
 READS = ("plan", "drift", "vm list", "show", "state list", "state log", "output", "slice list", "plan --out p.hcplan")
-WRITES = ("apply -y", "apply p.hcplan -y", "destroy -y", "destroy -y --purge", "vm stop a", "vm restart b", "state rm vm.b", "undo -y",
+WRITES = ("apply -y", "apply p.hcplan -y", "destroy -y", "destroy -y --purge", "vm stop a", "vm restart a", "state rm vm.b", "undo -y",
           "vm snapshot create a", "daemon run")
 
 

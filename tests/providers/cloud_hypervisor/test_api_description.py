@@ -68,13 +68,17 @@ def test_the_models_are_as_the_openapi_file_says() -> None:
 
 def test_every_call_of_the_file_is_sent_as_it_says(described: Description, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Exchange] = []
+    answers = {
+        "vmm.ping": '{"version": "53.0.0"}',
+        "vm.info": '{"state": "Created", "config": {"cpus": {"boot_vcpus": 1}, "memory": {"size": 4096}}}',
+        "vm.counters": "{}",
+    }
 
     def take(_client: HttpClient, method: str, path: str, body: Any = None, **_more: Any) -> Answer:
         call = path.removeprefix("/")
         status = 200 if call == "vmm.shutdown" else 204
         sent.append(Exchange(method, call, body, status, ""))
-        text = '{"version": "53.0.0"}' if call == "vmm.ping" else ""
-        return Answer(status, text, {})
+        return Answer(status, answers.get(call, ""), {})
 
     monkeypatch.setattr(HttpClient, "request", take)
     client = Client(tmp_path / "api.sock")
