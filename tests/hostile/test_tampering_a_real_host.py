@@ -170,6 +170,8 @@ HEALED = (
     Kind("tap down", "ip link set {tap} down"),
     Kind("tap out of its bridge", "ip link set {tap} nomaster"),
     Kind("tap with another MTU", "ip link set {tap} mtu 1300"),
+    Kind("tap with an MTU too small for IPv6", "ip link set {tap} mtu 1000"),
+    Kind("bridge with an MTU too small for IPv6", "ip link set {bridge} mtu 1000"),
     Kind("tap with an address", "ip address add 10.77.0.1/24 dev {tap}"),
     Kind("tap that does not learn", "bridge link set dev {tap} learning off"),
     Kind("tap that is not flooded", "bridge link set dev {tap} flood off"),

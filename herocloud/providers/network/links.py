@@ -21,6 +21,7 @@ from herocloud.providers.network.new_links import NewLink
 EFFECT = "network.effect"
 """The fault point before every single change of the world, whichever module makes it."""
 
+_LEAST_MTU_OF_IPV6 = 1280
 _NO_ADDRESSES = {"attrs": [["AF_INET6", {"attrs": [["IFLA_INET6_ADDR_GEN_MODE", 1]]}]]}
 """No link-local address of the host's own on bridges and taps: guests would have a way to it that no rule of theirs names."""
 _MISSING = {
@@ -104,6 +105,14 @@ class Wires:
         with self._talking("bridge", "a bridge") as route:
             route.link("set", index=number, kind="bridge", br_stp_state=0, br_mcast_snooping=0)
             route.link("set", index=number, address=mac, mtu=mtu, state="up", IFLA_AF_SPEC=_NO_ADDRESSES)
+
+    def restore_mtu(self, link: Link, mtu: int) -> None:
+        """Give an interface its MTU back where it is too small for IPv6, which comes back with an address of its own unless the link is down."""
+        if link.mtu < _LEAST_MTU_OF_IPV6:
+            with self._talking("", "an interface") as route:
+                route.link("set", index=link.number, state="down")
+                route.link("set", index=link.number, mtu=mtu)
+                route.link("set", index=link.number, IFLA_AF_SPEC=_NO_ADDRESSES)
 
     def reset_bridge(self, number: int, odd: Collection[str]) -> None:
         """Give a bridge back those settings that we never change (see `bridge_settings`); not every kernel has all of them."""

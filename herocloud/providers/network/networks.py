@@ -49,6 +49,7 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
         clear_queues(scene, wires, link, limited=False)
         for entry in scene.fixed_entries_of(link):
             wires.forget(entry)
+        wires.restore_mtu(link, recognition.MTU)
     wires.set_bridge(number, mac, recognition.MTU)
     _address(scene, wires, number, link, part)
     for port in scene.ports_of(link) if link else ():

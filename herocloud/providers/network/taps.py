@@ -107,6 +107,7 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         half()
         if link is not None:
             _clear_link(scene, wires, link, limited=bool(rate.get("download")))
+            wires.restore_mtu(link, bridge.mtu)
         if rate.get("download"):
             wires.limit(number, rate["download"])
         again = link is not None and bool(link.odd)
