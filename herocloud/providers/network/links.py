@@ -107,7 +107,7 @@ class Wires:
             route.link("set", index=number, address=mac, mtu=mtu, state="up", IFLA_AF_SPEC=_NO_ADDRESSES)
 
     def restore_mtu(self, link: Link, mtu: int) -> None:
-        """Give an interface its MTU back where it is too small for IPv6, which comes back with an address of its own unless the link is down."""
+        """Give an interface its MTU back where it is too small for IPv6, which takes an address of its own unless the link is down then."""
         if link.mtu < _LEAST_MTU_OF_IPV6:
             with self._talking("", "an interface") as route:
                 route.link("set", index=link.number, state="down")
