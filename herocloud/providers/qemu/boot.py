@@ -15,8 +15,8 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.model import powers
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import balloon, closed_host, command_inputs, command_line, hotplug, kvm_probe, qmp, queries, vitals
-from herocloud.providers.qemu.command_line import Machine
+from herocloud.providers.qemu import balloon, closed_host, command_inputs, command_line, hotplug, kvm_probe, layouts, qmp, queries, vitals
+from herocloud.providers.qemu.command_line import Layout, Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import (
@@ -44,6 +44,8 @@ from herocloud.providers.vmm.supplies import Supplies
 _FIRST_ANSWER = 30.0
 """Seconds until QEMU has to answer; a busy host takes one or two."""
 _STEP = 0.01
+_END_OF_ONE_THAT_FAILED = 2.0
+"""Seconds that a process which hung up has to end."""
 _HALTED = ("paused", "postmigrate")
 """States of a machine whose guest is held; the second one is since its memory was kept."""
 _SIGNALED = "terminating on signal"
@@ -80,8 +82,8 @@ def _require_going_on(talk: Talk, work: Work) -> None:
         raise Permanent(f"`{work.step.address}` was paused again ({power}); {way}, then `herocloud vm resume {work.step.address}`")
 
 
-def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callable[[Talk], None]) -> None:
-    """Bring a VM to run where it was; `read` lets its process have the memory."""
+def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callable[[Talk], None], layout: Layout | None) -> None:
+    """Bring a VM to run where it was, laid out as it was; `read` lets its process have the memory."""
     data, sid = place.data, place.sid
     process = _living(data, sid, mark)
     if process is None:
@@ -89,10 +91,10 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
             work.progress(revivals.ENDED_SINCE, None)
             boot(place, mark, work, accelerator)
             return
-        process = _start(place, mark, work, accelerator, waits=True)
+        process = _start(place, mark, work, accelerator, waits=True, layout=layout)
     with _first_talk(data, sid, process, work.cancelled) as talk:
         if queries.look(talk).status == "inmigrate":
-            read(talk)
+            _read(talk, read, data, sid, process, work)
         seen = hotplug.settle(talk, mark.machine, revived=True)
         faults.reached("qemu.vm.boot.settled")
         if seen.power != "running":
@@ -105,6 +107,17 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
         prepare_again(place, known, supplies.of_work(work))
     if mark.machine["restart"] != "no":
         launch.keep(identity.record_path(data, sid), kept=True)
+
+
+def _read(talk: Talk, read: Callable[[Talk], None], data: Path, sid: str, process: Identity, work: Work) -> None:
+    """Let a process read memory; one that ends over it would end over it each time."""
+    try:
+        read(talk)
+    except Lost:
+        if not identity.wait_for_death(process, _END_OF_ONE_THAT_FAILED, work.cancelled):
+            raise
+        why = launch.said(identity.record_path(data, sid).with_name("process.log"))
+        raise Permanent(f"QEMU ended while it read the memory of `{work.step.address}`{why}; {layouts.WAY_OUT}") from None
 
 
 def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
@@ -172,7 +185,7 @@ def _living(data: Path, sid: str, mark: Mark) -> Identity | None:
     return known
 
 
-def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = False) -> Identity:
+def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = False, layout: Layout | None = None) -> Identity:
     data, sid = place.data, place.sid
     program = kvm_probe.require_program()
     accelerator = kvm_probe.accelerate(program, wanted)
@@ -186,7 +199,7 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     files.cut_log(folders.serial_log(data, sid))
     given = supplies.of_work(work)
     mark = boot_files.hold(place, mark, given, _firmware_of(place, mark, given))
-    machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)._replace(waits=waits)
+    machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)._replace(waits=waits, layout=layout)
     _hand_over(place, mark, machine, given)
     said = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
     said[closed_host.GUARDED] = closed_host.close(place, mark.machine, given)

@@ -63,6 +63,16 @@ class Sockets(NamedTuple):
     log: Path
 
 
+class Layout(NamedTuple):
+    """What a boot chooses and changes of a running machine keep: memory that was kept is only read by a machine that is laid out alike."""
+
+    slots: Mapping[str, Slot]
+    """Where what was plugged in sits, by the name of the device."""
+    queues: Mapping[str, int]
+    """How many queues each disk has, which QEMU takes from the processors at boot."""
+    ports: int
+
+
 class Machine(NamedTuple):
     """All that a command line depends on."""
 
@@ -83,6 +93,8 @@ class Machine(NamedTuple):
     vsock: int | None = None
     waits: bool = False
     """It begins with memory that it is given, and not with a boot."""
+    layout: Layout | None = None
+    """How it was laid out when that memory was kept."""
 
 
 def command(machine: Machine) -> list[str]:
@@ -135,9 +147,9 @@ def blockdev(disk: Disk) -> dict[str, Json]:
     }
 
 
-def drive(disk: Disk, **place: Json) -> dict[str, Json]:
+def drive(disk: Disk, **options: Json) -> dict[str, Json]:
     """Describe a disk as the guest sees it."""
-    device = {"driver": "virtio-blk-pci", "id": disk.id, "drive": top_node_of(disk.id), **place}
+    device = {"driver": "virtio-blk-pci", "id": disk.id, "drive": top_node_of(disk.id), **options}
     return {**device, **({"serial": disk.serial[:_SERIAL_LENGTH]} if disk.serial else {})}
 
 
@@ -280,7 +292,12 @@ def _disks(machine: Machine, board: str) -> list[str]:
     for disk, address in ((machine.root, "0x3"), (machine.seed, "0x4")):
         if disk is None:
             continue
-        device = drive(disk, bus="pcie.0", addr=address) if board == "q35" else {**drive(disk), "driver": "virtio-blk-device"}
+        queues = _queues(machine, disk)
+        device = (
+            drive(disk, bus="pcie.0", addr=address, **queues)
+            if board == "q35"
+            else {**drive(disk, **queues), "driver": "virtio-blk-device"}
+        )
         if disk is machine.root and machine.payload is None:
             device["bootindex"] = 0
         words += ["-blockdev", jsons.dumps(blockdev(disk))]
@@ -312,19 +329,28 @@ def _extras(machine: Machine) -> list[str]:
 
 def _plugged(machine: Machine) -> list[str]:
     """Give what may be unplugged a slot each; cards come first, so that more disks do not move them."""
-    words, slots = _ports(machine.part) if machine.accelerator == "kvm" else _bridge()
-    free = iter(slots)
+    kept = machine.layout.slots if machine.layout is not None else {}
+    ports = machine.layout.ports if machine.layout is not None else planning.slots_of(machine.part)
+    words, slots = _ports(ports) if machine.accelerator == "kvm" else _bridge()
+    free = (slot for slot in slots if slot not in kept.values())
     for nic in machine.nics:
-        words += ["-netdev", jsons.dumps(netdev(nic)), "-device", jsons.dumps(card(nic, **next(free)))]
+        slot = kept.get(nic_id(nic.key)) or next(free)
+        words += ["-netdev", jsons.dumps(netdev(nic)), "-device", jsons.dumps(card(nic, **slot))]
     for disk in machine.volumes:
-        words += ["-blockdev", jsons.dumps(blockdev(disk)), "-device", jsons.dumps(drive(disk, **next(free)))]
+        slot = kept.get(disk.id) or next(free)
+        words += ["-blockdev", jsons.dumps(blockdev(disk)), "-device", jsons.dumps(drive(disk, **slot, **_queues(machine, disk)))]
     return words
 
 
-def _ports(part: Part) -> tuple[list[str], list[Slot]]:
+def _queues(machine: Machine, disk: Disk) -> dict[str, Json]:
+    known = machine.layout.queues.get(disk.id) if machine.layout is not None else None
+    return {} if known is None else {"num-queues": known}
+
+
+def _ports(count: int) -> tuple[list[str], list[Slot]]:
     """Give a machine a port for each slot."""
     words: list[str] = []
-    names = [f"{PORT}{number}" for number in range(planning.slots_of(part))]
+    names = [f"{PORT}{number}" for number in range(count)]
     for number, name in enumerate(names):
         # Eight to a place on the bus: a guest looks through one such device faster than through eight.
         place, function = divmod(number, 8)

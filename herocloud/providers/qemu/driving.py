@@ -83,7 +83,8 @@ class _Control(Control):
     def boot(self, place: Place, mark: Mark, work: Work) -> None:
         """Start the guest, or let it go on, or go on with what was kept of its memory."""
         if work.step.kind == "vm.revive":
-            boot.revive(place, mark, work, self._accelerator, lambda talk: memory_files.read_back(talk, self._folder, work))
+            layout = memory_files.layout_of(self._folder, work)
+            boot.revive(place, mark, work, self._accelerator, lambda talk: memory_files.read_back(talk, self._folder, work), layout)
         else:
             boot.boot(place, mark, work, self._accelerator)
 

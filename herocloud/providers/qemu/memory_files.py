@@ -11,7 +11,8 @@ from pathlib import Path
 
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.providers import snapshot_memory
-from herocloud.providers.qemu import boot
+from herocloud.providers.qemu import boot, layouts
+from herocloud.providers.qemu.command_line import Layout
 from herocloud.providers.qemu.qmp import Talk
 from herocloud.providers.seam import Work
 from herocloud.providers.vmm import kept_memory
@@ -33,6 +34,7 @@ def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, re
             return
         folder = snapshot_memory.make_folder(snapshot)
         reached("half")
+        layouts.keep(talk, folder)
         descriptor = os.open(folder / _FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             talk.hand_over(descriptor, _NAME)
@@ -79,6 +81,11 @@ def _wait(talk: Talk, work: Work) -> None:
             talk.ask("migrate_cancel")
             raise Temporary("keeping memory was cancelled")
         talk.pause(_STEP)
+
+
+def layout_of(data: Path, work: Work) -> Layout | None:
+    """Return how the machine was laid out whose memory is read back."""
+    return layouts.read_back(snapshot_memory.folder_of(data / work.step.origin["path"]))
 
 
 def read_back(talk: Talk, data: Path, work: Work) -> None:

@@ -1,11 +1,13 @@
 """The command line of a VM, whole: what changes it is read in the difference."""
 
+import itertools
+import json
 from pathlib import Path
 
 import pytest
 
 from herocloud.providers.qemu import command_line
-from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Share, Sockets
+from herocloud.providers.qemu.command_line import Disk, Layout, Machine, Nic, Share, Sockets
 
 RUN = Path("/run/herocloud/0123456789/v1")
 SOCKETS = Sockets(RUN / "qmp.sock", RUN / "look.sock", RUN / "agent.sock", RUN / "serial.sock", Path("/data/vms/v1/vmm/serial.log"))
@@ -28,6 +30,11 @@ def _pairs(words):
         else:
             lines[-1] += f" {word}"
     return "\n".join(lines)
+
+
+def _given(words, option: str, beginning: str) -> list[str]:
+    """Return the values of an option that begin with something."""
+    return [value for name, value in itertools.pairwise(words) if name == option and value.startswith(beginning)]
 
 
 def test_a_disk_under_emulation(machine, snapshot) -> None:
@@ -73,6 +80,22 @@ def test_a_machine_without_room_to_grow_is_a_microvm_with_kvm_only(machine, snap
     made = _machine(part, accelerator="kvm", root=None, nics=[Nic("nic.0", "02:00:00:00:00:01", "hc-v1-0")], payload=PAYLOAD)
     assert _pairs(command_line.command(made)) == snapshot
     assert command_line.board_of(made._replace(accelerator="tcg")) == "q35"
+
+
+def test_a_machine_that_reads_memory_is_laid_out_as_it_was_and_what_is_new_takes_a_free_slot(machine) -> None:
+    made = _machine(
+        machine(nics=["nic.0"], volumes=[{"volume": "data", "readonly": False}]),
+        accelerator="kvm",
+        volumes=[Disk("volume-data", Path("/data/volumes/shop/data.raw"), serial="data")],
+        nics=[Nic("nic.0", "02:00:00:00:00:01", "hc-v1-0")],
+        waits=True,
+        layout=Layout({"volume-data": {"bus": "port0"}}, {"volume-data": 3, "root": 1}, ports=6),
+    )
+    words = command_line.command(made)
+    devices = {device["id"]: device for device in map(json.loads, _given(words, "-device", "{"))}
+    assert sum(word.startswith("pcie-root-port,") for word in words) == 6
+    assert (devices["volume-data"]["bus"], devices["nic-0"]["bus"]) == ("port0", "port1")
+    assert [devices[name].get("num-queues") for name in ("volume-data", "root", "nic-0")] == [3, 1, None]
 
 
 def test_a_uefi_machine_has_its_firmware_before_anything_else(machine) -> None:
