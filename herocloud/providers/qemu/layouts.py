@@ -1,7 +1,7 @@
 """How a running machine is laid out, read from it when its memory is kept, and kept beside that memory.
 
 A boot gives out slots in the order of the stack and queues by the number of processors. Cards, disks and processors that come and go while
-the machine runs change neither, so a machine that is started anew for the same stack may be another one to QEMU, which reads the memory of
+the machine runs change neither, so a machine that boots for the same stack may be another one to QEMU, which reads the memory of
 its like only.
 """
 
