@@ -27,6 +27,12 @@ def is_other(before: Part, after: Part) -> bool:
     return any(before[field] != after[field] for field in ("network", "mac", "tap"))
 
 
+def unplugged(present: Parts, target: Parts) -> list[str]:
+    """Return the cards of a running machine that are unplugged on the way to the target; another look at one is no change of it."""
+    plugged = present["machine"]["nics"]
+    return [key for key in plugged if key not in target or key not in present or is_other(present[key], target[key])]
+
+
 def bring(seq: StepSequence, present: Parts, target: Parts, after: StepId | None) -> list[StepId]:
     """Make or change the taps of a machine that is not running."""
     made: list[StepId] = []

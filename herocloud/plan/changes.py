@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
 from herocloud.kits.named_tuples import NamedTuple
-from herocloud.model import powers, specs
+from herocloud.model import guest_agreement, powers, specs
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Sid
@@ -133,11 +133,14 @@ class Decider:
         record, present = case.record, case.present
         judge = assignment.judge_of(valued.spec["hypervisor"], self._host)
         machine = present.get("machine")
+        target = resource_parts.vm_parts(specs.vm(valued.spec), specs.image(case.image), self._contents)
+        paused = step_compiler.stays_paused(present, target)
 
         def verdict(path: str, before: Json, after: Json) -> Verdict:
-            return judge(path, before, after, valued.spec, machine)
+            judged = judge(path, before, after, valued.spec, machine)
+            silent = paused and judged.impact is Impact.LIVE and guest_agreement.is_asked(path, before, after)
+            return Verdict(Impact.REBOOT, guest_agreement.PAUSED) if silent else judged
 
-        target = resource_parts.vm_parts(specs.vm(valued.spec), specs.image(case.image), self._contents)
         fields = self._fields(case, verdict)
         # Where neither a machine nor its disk is left, nothing can be interrupted or lost any more.
         left = "machine" in present or "disk" in present
@@ -165,7 +168,8 @@ class Decider:
         promised.fill(seq, case.counted, case.present)
         promised.take_for_snapshots(seq, valued.spec, case.counted if record else None, present)
         name_steps.come_first(seq)
-        return self._decision(case, seq, fields, worst)
+        note = guest_agreement.PAUSED if paused and step_compiler.asks_guest(present, target) else ""
+        return self._decision(case, seq, fields, worst, "" if any(field.why == note for field in fields) else note)
 
     def _replace(self, seq: StepSequence, case: Case, target: Parts, use: Use, old: Use, worst: Impact) -> None:
         keep = worst is Impact.REPLACE
@@ -255,7 +259,8 @@ class Decider:
         why = next((why for name, _, why in known.hypervisors if name == provider), "") if known is not None else ""
         return f"boots again {why}" if why and case.present.get("power") in powers.GIVEN_UP else ""
 
-    def _decision(self, case: Case, seq: StepSequence, fields: tuple[FieldDiff, ...], worst: Impact) -> Decision:
+    def _decision(self, case: Case, seq: StepSequence, fields: tuple[FieldDiff, ...], worst: Impact, why_down: str = "") -> Decision:
+        """Make a change of the steps; `why_down` is why a machine is down for a moment, where no field says so."""
         if not seq.steps:
             seq.add(RECORD_WRITE, "record", None, None)
         steps = seq.finish()
@@ -290,7 +295,8 @@ class Decider:
             protect=case.resource.protect if case.resource else False,
             protected=blocked,
             needs=case.resource.depends_on if case.resource else (),
-            note=actions.note_of(case, action, impact, steps) or (self._boots_with(case, provider) if action is Action.REBOOT else ""),
+            note=actions.note_of(case, action, impact, steps)
+            or (self._boots_with(case, provider) or why_down if action is Action.REBOOT else ""),
             parts_before=case.present or None,
         )
         return Decision(change, steps)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.kits.named_tuples import NamedTuple
+from herocloud.model import guest_agreement
 from herocloud.model.ids import StepId
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.powers import ALIVE, BOOTS, GIVEN_UP, HELD, KEEPER, LEAVING, ONLY_SEEN
@@ -101,11 +102,26 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
     old_disk, new_disk = present.get("disk"), target.get("disk")
     if (old_disk is None) != (new_disk is None):
         return True
+    if stays_paused(present, target) and asks_guest(present, target):
+        return True
     return any(
         key in present and present[key]["address"] != part["address"] and present[key]["network"] == part["network"]
         for key, part in target.items()
         if key.startswith("nic.")
     )
+
+
+def stays_paused(present: Parts, target: Parts) -> bool:
+    """Return whether a guest is paused now and afterwards: it takes part in nothing meanwhile."""
+    return present.get("power") == target["power"] == "paused"
+
+
+def asks_guest(present: Parts, target: Parts) -> bool:
+    """Return whether a guest has to take part in the changes of its machine; the tap of a card may be another one, or gone."""
+    machine = present.get("machine")
+    if machine is None:
+        return False
+    return guest_agreement.is_asked_in(machine, target["machine"]) or bool(cards.unplugged(present, target))
 
 
 def compile_vm(
@@ -124,7 +140,8 @@ def compile_vm(
     `placed` are the parts that lie prepared beside the old ones by the time that this begins.
     """
     power = present.get("power") if "machine" in present else None
-    stops = power in GIVEN_UP or (cold and power in ALIVE)
+    # One that is to be down anyway changes once it is down: its guest need not take part then.
+    stops = power in GIVEN_UP or (power in ALIVE and (cold or target["power"] == "stopped"))
     wanted = {part: target[part] for part in ("disk", "seed") if stops and part in target and present.get(part) != target[part]}
     if "disk" in present:
         # A root disk that stays only grows.
@@ -135,8 +152,8 @@ def compile_vm(
     if stops:
         stop = seq.add("vm.stop", "power", _before_ending(power), "stopped", ready)
         power = "stopped"
-    elif power in HELD:
-        # Nothing can be changed about it until it goes on.
+    elif power in HELD or (power == "paused" and target["power"] == "running"):
+        # Its guest takes part in nothing until it goes on.
         stop = seq.add("vm.resume", "power", power, "running")
         power = "running"
     running = power in ("running", "paused")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import specs
+from herocloud.model import guest_agreement, specs
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.cloud_hypervisor import hardware, machine_config, readings, slots
 from herocloud.providers.cloud_hypervisor.client import Client, Refusal
@@ -73,6 +73,7 @@ def _settle(change: Change, seen: Reading, target: Part) -> list[str]:
     """
     leaving = [device for device in seen.leaving if not _leaves(device, target)]
     for device in leaving:
+        _require_guest(change, f"let go of `{device}`, which it was asked for")
         change.told(f"waiting for the guest to let go of {device}, which is plugged in again then", None)
         if not _wait(change, lambda device=device: device not in change.look().tree):  # type: ignore[misc]
             raise Permanent(
@@ -80,6 +81,12 @@ def _settle(change: Change, seen: Reading, target: Part) -> list[str]:
                 "back: it loses it when it reboots. `herocloud vm restart` starts it with the device again"
             )
     return leaving
+
+
+def _require_guest(change: Change, what: str) -> None:
+    """Require a guest that hears a request: one that is paused would have it only pending, and nothing takes it back."""
+    if change.look().power == "paused":
+        raise Permanent(guest_agreement.refusal(change.place.owner.address, what))
 
 
 def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:
@@ -131,6 +138,7 @@ def _free_place(change: Change, device: str) -> int:
 
 
 def _unplug(change: Change, device: str) -> None:
+    _require_guest(change, f"let go of `{device}`")
     change.told(f"unplugging {device}", None)
 
     def ask() -> None:
@@ -165,6 +173,8 @@ def _set_vcpus(change: Change, wanted: int) -> None:
     there = seen.vcpus or seen.config["cpus"]["boot_vcpus"]
     if there == wanted and seen.config["cpus"]["boot_vcpus"] == wanted:
         return
+    if wanted < there:
+        _require_guest(change, "let go of a processor")
     change.told(f"changing processors, {wanted} in all", None)
 
     def ask() -> bool:
@@ -191,6 +201,7 @@ def _set_memory(change: Change, noted: int, wanted: int, *, huge: bool) -> None:
     before = seen.memory
     if before == wanted == noted:
         return
+    _require_guest(change, "take part in changing its memory")
     # The program has one figure for what is plugged in and what was given back, so nothing may be given back while the former changes.
     if seen.balloon:
         change.told("emptying the balloon", None)

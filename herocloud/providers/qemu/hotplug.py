@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import specs
+from herocloud.model import guest_agreement, specs
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import balloon, command_inputs, command_line, queries
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
@@ -155,7 +155,14 @@ def _plug_volume(change: Change, use: Json) -> None:
         raise
 
 
+def _require_guest(change: Change, what: str) -> None:
+    """Require a guest that hears a request: one that is paused would have it only pending, and do it when nobody waits any more."""
+    if queries.look(change.talk).power == "paused":
+        raise Permanent(guest_agreement.refusal(change.place.owner.address, what))
+
+
 def _unplug(change: Change, device: str) -> None:
+    _require_guest(change, f"let go of `{device}`")
     change.told(f"unplugging {device}", None)
     _ask_until(
         change,
@@ -182,6 +189,7 @@ def _set_processors(change: Change, wanted: int, *, emulated: bool) -> None:
         # It would seem to work, and QEMU would write into memory that it has given back.
         raise Permanent("an emulated processor cannot be unplugged safely; a power-cycle takes it away")
     for slot in there[wanted:][::-1]:
+        _require_guest(change, "let go of a processor")
         path = slot["qom-path"]
         change.told(f"unplugging a processor, {wanted} are left", None)
         _ask_until(
@@ -195,6 +203,8 @@ def _set_processors(change: Change, wanted: int, *, emulated: bool) -> None:
 def _set_memory(change: Change, wanted: int, *, huge: bool) -> None:
     path = f"/machine/peripheral/{command_line.HOT_MEMORY}"
     before = change.talk.ask("qom-get", path=path, property="requested-size")
+    if not before == wanted == change.talk.ask("qom-get", path=path, property="size"):
+        _require_guest(change, "take part in changing its memory")
     if before != wanted:
         if huge:
             files.require_huge_pages(wanted - before)

@@ -7,7 +7,7 @@ states of a VM (absent, stopped, running, paused) and what each allows stand her
 import sqlite3
 
 from herocloud.kits.jsons import Part
-from herocloud.model import powers
+from herocloud.model import guest_agreement, powers
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.steps import READY
 from herocloud.providers.simulator import claims, copied_data, rows
@@ -66,6 +66,8 @@ def check_machine(row: Row, kind: str, current: Part, target: Part) -> None:
         raise Conflict(f"VM is {power}: `{row.address}` must be stopped before it is configured")
     if kind in _LIVE:
         check_live(row, kind)
+    if kind != "vm.configure" and power == "paused" and guest_agreement.is_asked_in(current, target):
+        raise Permanent(guest_agreement.refusal(row.address, "take part in this change of its machine"))
     if kind != "vm.configure" and power != "stopped":
         for field in _AT_BOOT:
             if current.get(field) != target.get(field):

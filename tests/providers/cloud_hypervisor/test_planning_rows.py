@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from herocloud.model import guest_agreement
 from herocloud.model.errors import Permanent
 from herocloud.model.specs import VmSpec
 from herocloud.model.words import Impact
@@ -70,7 +71,12 @@ _ROWS = {
     "hypervisor": ("test_a_machine_is_replaced_where_its_content_is",),
     "labels": ("test_labels_and_restart_change_live",),
     "restart": ("test_labels_and_restart_change_live",),
-    "state": ("test_a_paused_guest_goes_on", "test_a_guest_that_hears_its_button_is_not_cut_off"),
+    "state": (
+        "test_a_paused_guest_goes_on",
+        "test_a_guest_that_is_paused_is_not_asked",
+        "test_a_paused_machine_takes_what_needs_no_guest",
+        "test_a_guest_that_hears_its_button_is_not_cut_off",
+    ),
 }
 _OF_NO_MACHINE = {"image", "hostname", "sid", "slices", "snapshots"}
 """Fields that no running machine has: what follows from them is in the rows of others, or in the state alone."""
@@ -234,6 +240,42 @@ def test_a_guest_that_is_held_fills_its_balloon_when_it_goes_on(bench: Any) -> N
     if not bench.real:
         until(lambda: bench.info["memory_actual_size"] == 64 * MIB, "the guest gave what it was asked for")
     assert bench.see() == {"machine": {**before, "balloon": 64 * MIB}, "power": "running"}
+
+
+USE = {"volume": "data", "readonly": False, "size": 4 * MIB}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("vcpus", {"vcpus": 1}), ("memory", {"memory": 256 * MIB}), ("volumes", {"volumes": []})],
+)
+def test_a_guest_that_is_paused_is_not_asked(bench: Any, path: str, fields: dict[str, Any]) -> None:
+    bench.volume("data", 4 * MIB)
+    before = bench.running(vcpus=2, volumes=[USE]).see()["machine"]
+    bench.power("vm.pause", "running", "paused")
+    tree, config = set(bench.info["device_tree"]), bench.info["config"]
+    assert guest_agreement.is_asked(path, before[path], fields[path])
+    work = bench.work("vm.resize", before, {**before, **fields})
+    with pytest.raises(Permanent, match=r"`vm.web` is paused, so its guest cannot .*`herocloud vm resume vm.web` lets it go on"):
+        bench.driver.perform(work)
+    # Nothing is left pending that the guest would do later.
+    assert (set(bench.info["device_tree"]), bench.info["config"]) == (tree, config)
+    assert bench.driver.probe(work).found is Found.NOT_STARTED
+    assert bench.see() == {"machine": before, "power": "paused"}
+
+
+@pytest.mark.parametrize(("path", "fields"), [("vcpus", {"vcpus": 3}), ("volumes", {"volumes": [USE]}), ("labels", {"labels": {"a": "b"}})])
+def test_a_paused_machine_takes_what_needs_no_guest(bench: Any, path: str, fields: dict[str, Any]) -> None:
+    bench.volume("data", 4 * MIB)
+    before = bench.running().see()["machine"]
+    bench.power("vm.pause", "running", "paused")
+    process, boots = bench.process, bench.boots
+    assert not guest_agreement.is_asked(path, before[path], fields[path])
+    bench.do("vm.resize", before, {**before, **fields})
+    assert bench.see() == {"machine": {**before, **fields}, "power": "paused"}
+    bench.power("vm.resume", "paused", "running")
+    assert (bench.process, bench.boots) == (process, boots)
+    assert bench.see() == {"machine": {**before, **fields}, "power": "running"}
 
 
 def test_memory_changes_live_around_a_balloon(bench: Any) -> None:
