@@ -220,8 +220,12 @@ def resume(
     running: flags.Executing,
     exports: flags.Exports,
     work: Callable[[How, Approver], Recovered | None],
+    failed: Callable[[], str],
 ) -> int:
-    """Go on with an unfinished apply once what is left is approved, and return the exit code."""
+    """Go on with an unfinished apply once what is left is approved, and return the exit code.
+
+    `failed` names the last apply where nothing is left to go on with, and it did not succeed.
+    """
     with open_streams(call, exports.json_into) as streams:
         how = requests.make_how(call, running, stream=streams.listener)
         try:
@@ -231,7 +235,10 @@ def resume(
             return exit_codes.code_of(error)
         if recovered is None:
             if not call.json:
-                call.screen.result("There is nothing to resume: the last apply came to its end.")
+                name = failed()
+                ways = f"`herocloud apply` does what is left, `herocloud undo {name}` takes back what it did"
+                why = f"`{name}` did not succeed, and nothing of it waits. {ways}" if name else "the last apply came to its end"
+                call.screen.result(f"There is nothing to resume: {why}.")
             return exit_codes.DONE
         presentation.export_result(exports, recovered.plan, recovered.result)
         return tell_result(call, streams, recovered.plan, recovered.result, last=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from herocloud.apply.inspection import Rest
-from herocloud.model.applies import Pending, Scope
+from herocloud.model.applies import Pending, Scope, apply_id
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
 from herocloud.model.words import Approval
@@ -19,7 +19,8 @@ def resume(
     pending = unfinished.choose(folder, which, stack)
     if pending is None:
         if rollback:
-            raise Refused([_NOTHING])
+            failed = last_failed(folder, stack)
+            raise Refused([_over(failed) if failed else _NOTHING])
         return None
     return go_on(folder, pending, how, approver, rollback=rollback)
 
@@ -53,6 +54,24 @@ def _describe(folder: Path, pending: Pending, *, rollback: bool) -> Rest:
     if rest.gone:
         raise unfinished.data_gone(rest)
     return rest
+
+
+def last_failed(folder: Path, stack: str | None) -> str:
+    """Return the name of the newest apply where it did not succeed; nothing where it did. Nothing of either waits."""
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        return ""
+    with opened:
+        last = next((past for past in opened.undoable() if stack in (None, past.stack) and not past.in_passing), None)
+    return apply_id(last.apply) if last is not None and last.status == "partial" else ""
+
+
+def _over(failed: str) -> Diagnostic:
+    detail = f"`{failed}` did not succeed, and nothing of it waits: what it did is over."
+    hint = f"`herocloud undo {failed}` takes back what it did, `herocloud apply` does what is left"
+    return Diagnostic("nothing-unfinished", "There is no interrupted apply to take back", detail, hint=hint)
 
 
 _NOTHING = Diagnostic(

@@ -70,6 +70,9 @@ def _addresses(folder: Path, pending: Pending) -> set[Address]:
     return {address for change in plan.changing for address in (change.address, change.previous_address) if address}
 
 
+_OVER = "`herocloud state log` lists all; `herocloud undo` takes back one that is over, whether or not it succeeded"
+
+
 def choose(folder: Path, which: str | None, stack: str | None) -> Pending | None:
     """Return the apply that is meant: by its name, by its plan, or the only one of the stack or of all; nothing when there is none."""
     every = list_unfinished(folder)
@@ -79,9 +82,7 @@ def choose(folder: Path, which: str | None, stack: str | None) -> Pending | None
         if not found:
             names = ", ".join(f"`{pending.id}`" for pending in every) or "none"
             detail = f"No apply `{which}` waits to be resumed. Unfinished applies: {names}."
-            raise Refused(
-                [Diagnostic("not-unfinished", "There is no such unfinished apply", detail, hint="`herocloud state log` lists all")]
-            )
+            raise Refused([Diagnostic("not-unfinished", "There is no such unfinished apply", detail, hint=_OVER)])
         return found[-1]
     found = [pending for pending in every if stack in (None, pending.stack)]
     if not found:

@@ -57,6 +57,20 @@ def test_the_undo_of_what_has_not_grown_is_advised_and_works(herocloud: Any, fai
     assert "No changes." in herocloud.done("plan").out
 
 
+def test_what_did_not_succeed_is_called_that_by_every_command(herocloud: Any, fail: Callable[..., Any]) -> None:
+    assert "`herocloud undo apply-2` takes it back" in fail(SMALL, GROWN, "volume.grow", "before").both
+    refused = herocloud("resume", "--rollback", "-y")
+    assert refused.code == 1
+    assert "`apply-2` did not succeed" in " ".join(refused.err.split())
+    assert "`herocloud undo apply-2` takes back what it did" in " ".join(refused.err.split())
+    assert "came to its end" not in refused.err
+    assert "`apply-2` did not succeed" in herocloud.done("resume").out
+    named = herocloud("resume", "apply-2", "--rollback", "-y")
+    assert "`herocloud undo` takes back one that is over" in " ".join(named.err.split())
+    herocloud.done("undo", "apply-2", "-y")
+    assert "the last apply came to its end" in herocloud.done("resume").out
+
+
 def test_no_undo_is_advised_once_data_was_purged(herocloud: Any, fail: Callable[..., Any]) -> None:
     before = STACK.format(size="1 GiB", memory="1 GiB", more=", old: {size: 1 GiB}, older: {size: 1 GiB}")
     printed = fail(before, SMALL, "volume.delete", "after", "--purge").both

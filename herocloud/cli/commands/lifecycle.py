@@ -157,6 +157,7 @@ def resume(
         running,
         exports,
         lambda how, approver: operation.resume(call.folder, how, approver, rollback=rollback, which=apply_id, stack=chosen),
+        lambda: operation.last_failed(call.folder, chosen),
     )
 
 
