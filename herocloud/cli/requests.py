@@ -78,7 +78,7 @@ def make_asked(
     """Say what plan is wanted; `running` says how it will be run, which decides how long it takes."""
     for name in ("target", "exclude", "replace", "hypervisor"):
         _require_text(getattr(planning, name) or (), f"--{name}")
-    _require_word(planning.hypervisor, lambda: ("auto", *registry.hypervisor_names()), "a hypervisor", "--hypervisor")
+    require_hypervisor(planning.hypervisor)
     options = PlanOptions(
         target=tuple(planning.target or ()),
         exclude=tuple(planning.exclude or ()),
@@ -91,6 +91,11 @@ def make_asked(
         _require_word(running.accelerator, registry.accelerators, "an accelerator", "--accelerator")
         options = options._replace(parallelism=running.parallelism)
     return Asked(options, planning.refresh, stack, running.accelerator if running is not None else None)
+
+
+def require_hypervisor(name: str | None) -> None:
+    """Refuse a hypervisor that nobody declares."""
+    _require_word(name, lambda: ("auto", *registry.hypervisor_names()), "a hypervisor", "--hypervisor")
 
 
 def _require_text(values: Iterable[str], flag: str) -> None:

@@ -30,6 +30,8 @@ class Resource(NamedTuple):
     """True when its texts are taken as they are: they come from a record, where they are resolved, or from a caller, who wrote no file."""
     max_unavailable: str = "1"
     """How many instances of its block may be down at once: a number, or a share like `25%`."""
+    ran_on: str = ""
+    """The hypervisor that ran it elsewhere, which `auto` takes where it is there."""
 
 
 class Move(NamedTuple):

@@ -55,7 +55,7 @@ def export(folder: Path, vm: str, snapshot: str, stack: str | None, target: Path
         file = snapshots.file_of(disk["disk"])
         members.append((file, images.data(host.context, snapshots.origin_of(record, snapshot, part, disk["disk"]))))
         disks.append({"disk": disk["disk"], "file": file, "size": disk["size"]})
-    payload = _payload(record)
+    payload = _payload(folder, record)
     members += [(name, Path(path)) for name, path in payload.items()]
     manifest = {
         "format": _FORMAT,
@@ -63,6 +63,7 @@ def export(folder: Path, vm: str, snapshot: str, stack: str | None, target: Path
         "herocloud": herocloud.__version__,
         "name": record.address.partition(".")[2].replace("[", "-").replace("]", ""),
         "simulated": simulated,
+        "hypervisor": record.provider,
         "taken": part["created"],
         "disks": disks,
         "payload": {name: f"{name}" for name in payload},
@@ -91,9 +92,13 @@ def refuse_target(target: Path) -> None:
         raise Refused([Diagnostic("export-failed", "The export failed", detail)])
 
 
-def _payload(record: Record) -> dict[str, str]:
+def _payload(folder: Path, record: Record) -> Mapping[str, str]:
+    """Return what the VM boots besides its disks; the files of its image may be others by now."""
+    from herocloud.providers import registry
+
     payload = record.spec["image_id"]["payload"] or {}
-    return {name: payload[name] for name in _PAYLOAD if payload.get(name)}
+    named = {name: payload[name] for name in _PAYLOAD if payload.get(name)}
+    return registry.hypervisor(record.provider).payload(folder, record.sid, named) if record.sid else named
 
 
 def _fields(record: Record, records: Mapping[Address, Record]) -> dict[str, Json]:
@@ -115,6 +120,8 @@ class ImportWanted(NamedTuple):
     """Nothing takes the name that the VM had."""
     slices: tuple[str, ...] = ()
     environment: Mapping[str, str] = {}
+    hypervisor: str = "auto"
+    """`auto` takes the one that ran the VM, where it is there."""
 
 
 class Unpacked(NamedTuple):
@@ -211,6 +218,10 @@ def plan_import(folder: Path, wanted: ImportWanted, content: Unpacked) -> Planne
     if manifest.get("simulated") and not host.host.simulated and not any(registry.is_simulated(provider) for provider in _here(recorded)):
         detail = f"`{wanted.file}` holds a simulated VM, whose disks hold nothing that a real one could boot."
         raise Refused([Diagnostic("import-simulated", "A simulated VM", detail)])
+    simulator = registry.simulation().name
+    if manifest.get("simulated") and wanted.hypervisor not in ("auto", simulator):
+        detail = f"`{wanted.file}` holds a simulated VM, and `{wanted.hypervisor}` runs real ones."
+        raise Refused([Diagnostic("import-simulated", "A simulated VM", detail, hint=f"leave the hypervisor out, or name `{simulator}`")])
     vm, networks, image = _load(folder, host, wanted, content)
     disks: dict[str, tuple[int, dict[str, Json]]] = {
         disk["disk"]: (disk["size"], {"archive": content.place, "disk": disk["disk"], "path": f"{content.place}/{disk['file']}"})
@@ -250,7 +261,9 @@ def _load(folder: Path, host: inputs.Hosting, wanted: ImportWanted, content: Unp
             "stack": STACK,
             "images": {image_name: stand_in},
             "networks": manifest["networks"],
-            "vms": {"imported": {**fields, "image": image_name, "hypervisor": registry.simulation().name if simulated else "auto"}},
+            "vms": {
+                "imported": {**fields, "image": image_name, "hypervisor": registry.simulation().name if simulated else wanted.hypervisor}
+            },
         }
     )
     fence = Fence(str(folder / content.place), (str(folder / "images" / "built"), str(wanted.file.absolute())))
@@ -267,7 +280,8 @@ def _load(folder: Path, host: inputs.Hosting, wanted: ImportWanted, content: Unp
         own = f"imported-{jsons.digest(spec)[:8]}"
         image = image._replace(spec=spec, address=ids.make_address("image", own), name=own)
     networks = {resource.name: resource for resource in resources.values() if resource.kind == "network"}
-    vm = vm._replace(spec={**vm.spec, "image": image.name}, literal=True)
+    ran_on = manifest.get("hypervisor")
+    vm = vm._replace(spec={**vm.spec, "image": image.name}, literal=True, ran_on=ran_on if ran_on in registry.hypervisor_names() else "")
     return vm, networks, image._replace(place=None)
 
 

@@ -100,6 +100,8 @@ class _Chooser:
             return str(record.spec["hypervisor"])
         if self._host.abilities is None:
             return registry.usual("hypervisor")
+        if self._is_there(resource.ran_on, resource):
+            return self._by_name(resource, resource.ran_on)
         refusals: dict[str, str] = {}
         for name, usable, why in self._host.abilities.hypervisors:
             refusal = self._refusal(name, resource) if usable else why
@@ -110,6 +112,12 @@ class _Chooser:
         reasons = [f"`{name}`: {lacking}" for name, lacking in refusals.items()]
         self._found.append(diagnostics.no_hypervisor(resource.address, reasons, resource.place))
         return registry.usual("hypervisor")
+
+    def _is_there(self, hypervisor: str, resource: Resource) -> bool:
+        """Return whether a hypervisor can be used here for what it ran elsewhere: what it could be asked for, it was asked for there."""
+        able = self._host.abilities.hypervisors if self._host.abilities is not None else ()
+        usable = any(name == hypervisor and usable for name, usable, _ in able)
+        return usable and self._carries(hypervisor, resource) and not self._missing_firmware(hypervisor, resource)
 
     def _refusal(self, hypervisor: str, resource: Resource) -> str:
         """Say why `auto` passes over a hypervisor that can be used when it is named; nothing when it does not."""

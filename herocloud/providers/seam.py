@@ -273,6 +273,8 @@ class HypervisorRole(NamedTuple):
     """Says how a VM (data folder and sid) whose process is gone came to its end, where the hypervisor wrote it down."""
     counters: Callable[[Path, str], Mapping[str, Mapping[str, int]]] = lambda _folder, _sid: {}
     """What a running VM (data folder and sid) counts, by device: bytes, operations; nothing where its hypervisor counts nothing."""
+    payload: Callable[[Path, str, Mapping[str, str]], Mapping[str, str]] = lambda _folder, _sid, payload: payload
+    """Returns the files that a VM (data folder and sid) boots in place of those that its payload names: where they are held for it."""
     restarter: Callable[[Path, str], Restarter] | None = None
     """From the data folder and the sid of a VM. Nothing where no process stands beside VMs; a daemon restarts them then."""
     snapshots: bool = False

@@ -125,12 +125,16 @@ def import_file(
         str | None, flags.option("--name", variable="", metavar="NAME", help="What the VM is called; by default what it was called.")
     ] = None,
     slices: Slices = None,
+    hypervisor: Annotated[
+        str | None, flags.option("--hypervisor", metavar="NAME", help="Run it on this hypervisor; by default on the one that ran it.")
+    ] = None,
 ) -> int:
     """Make a VM from a file that `vm export` wrote.
 
     It belongs to the stack `imperative`, and has addresses, MACs and an identity of its own. The file is checked before anything is made.
     """
-    wanted = vm_archives.ImportWanted(archive, name, tuple(slices or ()), call.environment)
+    requests.require_hypervisor(hypervisor)
+    wanted = vm_archives.ImportWanted(archive, name, tuple(slices or ()), call.environment, hypervisor or "auto")
     with vm_archives.unpacked(call.folder, archive) as content:
         return apply_flow.run_planned(
             call, _NAMED, requests.taking_back(running), lambda: vm_archives.plan_import(call.folder, wanted, content), recovers=False

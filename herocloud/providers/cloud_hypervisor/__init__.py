@@ -4,6 +4,7 @@
 `providers/vmm`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,12 @@ def _last_end(data: Path, sid: str) -> str | None:
     return None if _runs(data, sid) else endings.say_how_it_ended(data, sid)
 
 
+def _payload(data: Path, sid: str, payload: Mapping[str, str]) -> Mapping[str, str]:
+    from herocloud.providers.vmm import boot_files
+
+    return boot_files.held_payload(data, sid, payload)
+
+
 def _counters(data: Path, sid: str) -> dict[str, dict[str, int]]:
     from herocloud.providers.cloud_hypervisor import live_view
 
@@ -122,5 +129,6 @@ DECLARATION = Declaration(
         last_end=_last_end,
         counters=_counters,
         restarter=_restarter,
+        payload=_payload,
     ),
 )

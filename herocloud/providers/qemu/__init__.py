@@ -3,6 +3,7 @@
 `DECLARATION` is what the engine knows of it; `planning` is the part that `plan/` may import. What is not QEMU's own is in `providers/vmm`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,12 @@ def _runs(data: Path, sid: str) -> bool:
     return identity.running(data, sid) is not None
 
 
+def _payload(data: Path, sid: str, payload: Mapping[str, str]) -> Mapping[str, str]:
+    from herocloud.providers.vmm import boot_files
+
+    return boot_files.held_payload(data, sid, payload)
+
+
 def _counters(data: Path, sid: str) -> dict[str, dict[str, int]]:
     from herocloud.providers.qemu import boot
 
@@ -120,6 +127,7 @@ DECLARATION = Declaration(
         runs=_runs,
         counters=_counters,
         restarter=_restarter,
+        payload=_payload,
         emulates=True,
         proves_kvm=True,
     ),

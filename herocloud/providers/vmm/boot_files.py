@@ -81,8 +81,13 @@ def with_held(data: Path, sid: str, machine: Part) -> Part:
     payload = machine["payload"]
     if payload is None:
         return machine
-    held = {field: str(_held(data, sid, field, Path(payload[field]))) for field in ("kernel", "initramfs") if payload.get(field)}
-    return {**machine, "payload": {**payload, **held}}
+    named = {field: payload[field] for field in ("kernel", "initramfs") if payload.get(field)}
+    return {**machine, "payload": {**payload, **held_payload(data, sid, named)}}
+
+
+def held_payload(data: Path, sid: str, payload: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the copies that are held for a VM of the kernel and initramfs that its payload names; the files themselves where none is."""
+    return {field: str(_held(data, sid, field, Path(path))) for field, path in payload.items()}
 
 
 def let_go(data: Path, sid: str) -> None:
