@@ -22,12 +22,12 @@ from herocloud.operations import admission, approval, attempts, execution, input
 from herocloud.operations.attempts import Applied, Recovered
 from herocloud.operations.callers import Approver, Handed, How
 from herocloud.operations.inputs import Hosting, Sources
-from herocloud.operations.resumption import resume
+from herocloud.operations.resumption import last_failed, resume
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import reservations
 from herocloud.state.store import Store
 
-__all__ = ["Applied", "Recovered", "apply_saved", "plan_and_apply", "resume", "run_handed", "run_made", "undo"]
+__all__ = ["Applied", "Recovered", "apply_saved", "last_failed", "plan_and_apply", "resume", "run_handed", "run_made", "undo"]
 
 
 def plan_and_apply(folder: Path, stack: Sources, asked: Asked, how: How, approver: Approver) -> Applied:

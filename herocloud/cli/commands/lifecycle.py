@@ -150,8 +150,10 @@ def resume(
 
     Shows what is left of it, and runs it once that is approved, as `apply` does with a plan.
     """
+    from herocloud.cli.commands import vm_copies
+
     chosen = requests.choose_stack(call, stack) if apply_id is None or stack is not None else None
-    return apply_flow.resume(
+    code = apply_flow.resume(
         call,
         approval,
         running,
@@ -159,6 +161,7 @@ def resume(
         lambda how, approver: operation.resume(call.folder, how, approver, rollback=rollback, which=apply_id, stack=chosen),
         lambda: operation.last_failed(call.folder, chosen),
     )
+    return code or vm_copies.delete_left(call, running)
 
 
 def undo(

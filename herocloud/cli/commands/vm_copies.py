@@ -12,9 +12,10 @@ from herocloud.kits import sizes
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.operations import clone_requests as clones
-from herocloud.operations import lookups, stack_plans, vm_archives
+from herocloud.operations import lookups, passing_snapshots, stack_plans, vm_archives
 from herocloud.operations import snapshot_requests as snapshots
 from herocloud.operations.clone_requests import CloneWanted
+from herocloud.operations.passing_snapshots import Passing
 
 _NAMED = flags.Approving(auto_approve=True)
 Slices = Annotated[
@@ -59,22 +60,44 @@ def with_passing_snapshot(
     """Do the work with a snapshot that is taken before it and deleted after it, whatever became of it."""
     record = clones.find_vm(lookups.read_recorded(call.folder), vm, stack)
     calm = call._replace(quiet=True)
+    delete_left(call, running)
     if any(snapshot.name == name for snapshot in snapshots.list_all(call.folder, [record.address], record.stack)):
-        detail = f"`{record.address}` has a snapshot `{name}` already; a copy that was cut off may have left it, or somebody made it."
+        detail = f"`{record.address}` has a snapshot `{name}` already; a copy that runs took it, or somebody made it."
         hint = f"delete it with `herocloud vm snapshot delete {vm} {name}`, or copy from it with `--snapshot {name}`"
         raise Refused([Diagnostic("snapshot-exists", "The name is taken", detail, address=record.address, hint=hint)])
     clones.require_disks(call.folder, record, name, now)
     asked = snapshots.Wanted((record.address,), record.stack, name)
-    code = apply_flow.run_planned(
-        calm, _NAMED, requests.taking_back(running), lambda: snapshots.plan_create(call.folder, asked, now)[0], one_vm=True
-    )
-    if code:
-        return code
-    try:
-        code = work()
-    finally:
-        gone = _delete(calm, running, record.address, record.stack, name)
-    return code or gone
+    with passing_snapshots.marked(call.folder, Passing(record.stack, record.address, name, call.command)) as mark:
+        code = apply_flow.run_planned(
+            calm, _NAMED, requests.taking_back(running), lambda: snapshots.plan_create(call.folder, asked, now)[0], one_vm=True
+        )
+        if code:
+            return code
+        try:
+            code = work()
+        finally:
+            gone = _delete(calm, running, record.address, record.stack, name)
+            if not gone:
+                mark.unlink(missing_ok=True)
+        return code or gone
+
+
+def delete_left(call: Call, running: flags.Executing) -> int:
+    """Delete the snapshots that clones and exports which were killed have left behind; returns the exit code."""
+    code = exit_codes.DONE
+    with passing_snapshots.left(call.folder) as found:
+        for passing, mark in found:
+            # It stands in the log as the end of what was cut off, so `undo` passes it over.
+            calm = call._replace(quiet=True, command=passing.command)
+            gone = _delete(calm, running, passing.address, passing.stack, passing.name)
+            if gone:
+                code = gone
+                continue
+            mark.unlink(missing_ok=True)
+            call.note(
+                f"deleted the snapshot `{passing.name}` of `{passing.address}`, which a `{passing.command}` had left that was cut off"
+            )
+    return code
 
 
 def _delete(call: Call, running: flags.Executing, vm: str, stack: str, name: str) -> int:
