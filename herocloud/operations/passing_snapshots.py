@@ -33,7 +33,7 @@ class Passing(NamedTuple):
 
 @contextmanager
 def marked(folder: Path, passing: Passing) -> Iterator[Path]:
-    """Mark a snapshot as one that goes after its copy; whoever has deleted it removes the mark."""
+    """Mark a snapshot as one that goes after its copy; the caller removes the mark once it is deleted."""
     place = folder / _FOLDER
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = place / f"{passing.stack}.{passing.address}.{passing.name}"

@@ -28,7 +28,7 @@ def is_other(before: Part, after: Part) -> bool:
 
 
 def unplugged(present: Parts, target: Parts) -> list[str]:
-    """Return the cards of a running machine that are unplugged on the way to the target; another look at one is no change of it."""
+    """Return the cards of a running machine that are unplugged on the way to the target."""
     plugged = present["machine"]["nics"]
     return [key for key in plugged if key not in target or key not in present or is_other(present[key], target[key])]
 
