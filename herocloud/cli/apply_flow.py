@@ -220,7 +220,7 @@ def resume(
     running: flags.Executing,
     exports: flags.Exports,
     work: Callable[[How, Approver], Recovered | None],
-    failed: Callable[[], str],
+    failed: Callable[[], str] = str,
 ) -> int:
     """Go on with an unfinished apply once what is left is approved, and return the exit code.
 

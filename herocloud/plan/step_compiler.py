@@ -113,7 +113,7 @@ def needs_power_cycle(present: Parts, target: Parts, judge: Judge) -> bool:
 
 def stays_paused(present: Parts, target: Parts) -> bool:
     """Return whether a guest is paused now and afterwards: it takes part in nothing meanwhile."""
-    return present.get("power") == target["power"] == "paused"
+    return bool(present.get("power") == target["power"] == "paused")
 
 
 def asks_guest(present: Parts, target: Parts) -> bool:
