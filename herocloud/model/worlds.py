@@ -102,6 +102,8 @@ class Recorded(NamedTuple):
     """Every apply that runs or did not end, oldest first."""
     reserved: Mapping[StackName, Mapping[Address, Record]] = {}
     """What those may come to hold; until they end it is taken, for every other stack."""
+    beside: Mapping[Address, Record] = {}
+    """What is held in the planned stack by applies of addresses that the plan is not about; `reservations.occupied` looks it up."""
     durations: Mapping[tuple[str, str], float] = {}
     """What steps took on this host, learnt from what ran here."""
     lost: Mapping[StackName, Mapping[Address, Record]] = {}

@@ -97,17 +97,18 @@ def look_for(keys: Iterable[str], stack: StackName, host: Hosting) -> Observed |
     return stack_plans.look(host, None if any(key.startswith(_SLICE) for key in wanted) else (stack,))
 
 
-def facts_now(keys: Iterable[str], stack: StackName, recorded: Recorded, host: Hosting) -> Mapping[str, Fact]:
-    """Look at these facts again."""
+def facts_now(keys: Iterable[str], plan: Plan, recorded: Recorded, host: Hosting) -> Mapping[str, Fact]:
+    """Look at these facts of a plan again."""
     wanted = list(keys)
-    return facts_of(wanted, stack, recorded, look_for(wanted, stack, host), host)
+    return facts_of(wanted, plan, recorded, look_for(wanted, plan.stack, host), host)
 
 
-def facts_of(keys: Sequence[str], stack: StackName, recorded: Recorded, observed: Observed | None, host: Hosting) -> Mapping[str, Fact]:
-    """Return these facts as they are in these records and this look at the world."""
+def facts_of(keys: Sequence[str], plan: Plan, recorded: Recorded, observed: Observed | None, host: Hosting) -> Mapping[str, Fact]:
+    """Return these facts of a plan as they are in these records and this look at the world."""
     from herocloud.plan import facts
 
-    taken = stack_plans.remember(reservations.occupied(recorded, stack), observed, host)
+    stack, touched = plan.stack, {address for change in plan.changing for address in (change.address, change.previous_address) if address}
+    taken = stack_plans.remember(reservations.occupied(recorded, stack, touched), observed, host)
     return facts.current_facts(keys, taken, observed, with_overlay_keys(keys, host).host, _kept_for(keys, stack, host), stack)
 
 
@@ -136,7 +137,7 @@ def require_fresh(plan: Plan, recorded: Recorded, host: Hosting) -> None:
 
     keys = [fact.key for fact in plan.facts]
     observed = look_for(keys, plan.stack, host)
-    changed = staleness.changed_facts(plan.facts, facts_of(keys, plan.stack, recorded, observed, host))
+    changed = staleness.changed_facts(plan.facts, facts_of(keys, plan, recorded, observed, host))
     if changed:
         raise Stale([_say_changed(plan, fact, recorded, observed) for fact in changed])
 

@@ -95,7 +95,9 @@ def go_on(store: Store, pending: Pending, how: How, *, rollback: bool, approved:
     host = inputs.find_host(store.folder, recorded, how.environment)
 
     def facts_here(keys: Iterable[str]) -> Mapping[str, Fact]:
-        return admission.facts_now(keys, unfinished.plan.stack, store.recorded(), host)
+        now = store.recorded()
+        others = tuple(apply for apply in now.unfinished if apply.number != pending.number)
+        return admission.facts_now(keys, unfinished.plan, now._replace(unfinished=others), host)
 
     finished = [step for step, state in unfinished.states.items() if state == "done"]
     drivers = _open_drivers(host, how)

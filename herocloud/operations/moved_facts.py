@@ -31,7 +31,7 @@ def in_one_line(found: Diagnostic) -> str:
 
 
 def _of_facts(old: Planned, new: Planned) -> Iterator[str]:
-    now = admission.facts_of([fact.key for fact in old.plan.facts], old.plan.stack, new.recorded, new.observed, new.hosting)
+    now = admission.facts_of([fact.key for fact in old.plan.facts], old.plan, new.recorded, new.observed, new.hosting)
     changed = staleness.changed_facts(old.plan.facts, now)
     recorded = {move.planned.key.partition(":")[2] for move in changed if move.planned.key.startswith("record:")}
     for move in changed:

@@ -4,7 +4,7 @@ Only what the steps read becomes a fact. A VM that another stack starts changes 
 wanted that slice.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from herocloud.kits import jsons
 from herocloud.model import quantities
@@ -162,18 +162,19 @@ def held_slices(recorded: Recorded) -> dict[str, str]:
 
 
 def slice_holders(recorded: Recorded) -> dict[str, str]:
-    """Tell who holds each slice that is in use, as `stack/address`."""
-    return {
-        sid: f"{stack}/{address}"
-        for stack, records in recorded.records.items()
-        for address, record in records.items()
-        if record.kind == "vm"
-        for sid in record.spec["slices"]
-    }
+    """Tell who holds each slice that is in use or reserved, as `stack/address`."""
+    return {sid: f"{stack}/{record.address}" for stack, record in _vms(recorded) for sid in record.spec["slices"]}
 
 
 def sid_holders(recorded: Recorded) -> dict[str, str]:
     """Tell which VM has each sid, as `stack/address`."""
-    return {
-        record.sid: f"{stack}/{address}" for stack, records in recorded.records.items() for address, record in records.items() if record.sid
-    }
+    return {record.sid: f"{stack}/{record.address}" for stack, record in _vms(recorded) if record.sid}
+
+
+def _vms(recorded: Recorded) -> Iterator[tuple[StackName, Record]]:
+    """Yield each recorded VM with the stack under which it is kept, and last those that applies beside this plan are about to record."""
+    for stack, records in recorded.records.items():
+        for record in records.values():
+            if record.kind == "vm":
+                yield stack, record
+    yield from ((record.stack, record) for record in recorded.beside.values() if record.kind == "vm")

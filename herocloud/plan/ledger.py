@@ -51,6 +51,9 @@ class Ledger:
         self._next: Iterator[Sid] = iter(self._all)
         self._cidrs: dict[str, _Addresses] = {}
         self._held: dict[str, list[str]] = {}
+        for address, record in recorded.beside.items():
+            if record.kind == "vm":
+                self._enter_beside(record, (record.stack, address))
 
     def enter_unrecorded(self, parts: Mapping[str, Part], *, here: bool) -> None:
         """Enter what was seen and has no record: what an orphan holds is not given away. `here`: it carries the mark of this stack."""
@@ -84,6 +87,13 @@ class Ledger:
         for nic in (*record.spec.get("networks", ()), record.spec.get("mycelium") or {}):
             if "mac" in nic:
                 self.macs.add(nic["mac"])
+
+    def _enter_beside(self, record: Record, owner: Owner) -> None:
+        """Enter what an apply of another address of the planned stack may come to hold, addresses in their networks too."""
+        self._enter(record, owner, leaving=False)
+        for nic in record.spec.get("networks", ()):
+            if nic.get("address"):
+                self._held.setdefault(nic["network"], []).append(nic["address"])
 
     def holds(self, sid: str, owner: Owner) -> bool:
         """Return whether a slice is in the hands of this VM."""

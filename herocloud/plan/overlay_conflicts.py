@@ -35,7 +35,8 @@ def find(stack: StackName, decisions: Mapping[Address, Decision], world: World, 
     others = [(other, record) for other, records in recorded.records.items() if other != stack for record in records.values()]
     # So does a VM of this stack that the plan leaves as it is, because it is outside of `--target`.
     touched = {*decisions, *(change.previous_address for change in changes)}
-    others += [(stack, record) for address, record in recorded.records.get(stack, {}).items() if address not in touched]
+    own = {**recorded.records.get(stack, {}), **recorded.beside}
+    others += [(stack, record) for address, record in own.items() if address not in touched]
     # What an orphan still holds is never given away.
     orphans = capacity.without_record(recorded, observed) if observed is not None else ()
     taken = _taken(others, orphans)

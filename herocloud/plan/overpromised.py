@@ -4,6 +4,9 @@ An incomplete record counts in full, so nobody else gets the room before its cha
 to another, the taker may be recorded while the giver still has it. After a failure there, both records promise the same room, and a step
 cannot use room that is not there. The next plan of that stack then counts what is there and takes the rest like anything new: from what is
 free, or from what others give back.
+
+That is about what a failure left. What an apply of another address works on at this moment is incomplete too, and everything that it was
+admitted with is promised to it (`Recorded.beside`).
 """
 
 from collections.abc import Collection, Mapping
@@ -24,14 +27,19 @@ def as_counted(recorded: Recorded, observed: Observed | None, host: Host, stack:
 
     Every kind of plan counts them so, or a snapshot would be refused room that the plan of a stack file is given.
     """
-    if stack is None or not (_incomplete(recorded.records.get(stack, {})) or _incomplete(recorded.lost.get(stack, {}))):
+    if stack is None:
+        return Counted(recorded)
+    own, beside = recorded.records.get(stack, {}), recorded.beside
+    if beside:
+        recorded = recorded._replace(records={**recorded.records, stack: {**own, **beside}})
+    if not (_incomplete(own, beside) or _incomplete(recorded.lost.get(stack, {}))):
         return Counted(recorded)
     # Another stack that no apply works on stays as it is until its next plan, which counts what this one is promised.
     busy = {stack, *recorded.reserved, *(pending.stack for pending in recorded.unfinished)}
     resting = [other for other in recorded.records if other not in busy]
     if _fits(_as_there(recorded, observed, resting), observed, host):
         return Counted(recorded)
-    return _as_there(recorded, observed, [stack])
+    return _as_there(recorded, observed, [stack], beside)
 
 
 def claim_of(record: Record | None, counted: Counted, observed: Observed | None) -> Claim:
@@ -50,8 +58,8 @@ def claim_as_there(record: Record, parts: Mapping[str, Part]) -> Claim:
     return claims.claim_of(record._replace(spec=_promising_nothing(record, None)), parts)
 
 
-def _incomplete(records: _Records) -> bool:
-    return any(not record.complete for record in records.values())
+def _incomplete(records: _Records, spared: Collection[Address] = ()) -> bool:
+    return any(not record.complete and address not in spared for address, record in records.items())
 
 
 def _fits(recorded: Counted, observed: Observed | None, host: Host) -> bool:
@@ -61,16 +69,18 @@ def _fits(recorded: Counted, observed: Observed | None, host: Host) -> bool:
     return all(limit is None or capacity.amount_of(held, name) <= limit for name, limit in bound.items())
 
 
-def _as_there(recorded: Recorded, observed: Observed | None, stacks: Collection[StackName]) -> Counted:
-    """Return the records with the incomplete ones of these stacks promising nothing beyond what is there."""
+def _as_there(recorded: Recorded, observed: Observed | None, stacks: Collection[StackName], spared: Collection[Address] = ()) -> Counted:
+    """Return the records with the incomplete ones of these stacks, except at the spared addresses, promising only what is there."""
     records, lost = dict(recorded.records), dict(recorded.lost)
     for stack in stacks:
         things = observed.things.get(stack, {}) if observed is not None else {}
         for held in (records, lost):
             of_stack = held.get(stack, {})
-            if _incomplete(of_stack):
+            if _incomplete(of_stack, spared):
                 held[stack] = {
-                    address: record if record.complete else record._replace(spec=_promising_nothing(record, things.get(address)))
+                    address: record
+                    if record.complete or address in spared
+                    else record._replace(spec=_promising_nothing(record, things.get(address)))
                     for address, record in of_stack.items()
                 }
     return Counted(recorded._replace(records=records, lost=lost))

@@ -66,7 +66,7 @@ def draft(
     desired: Desired, recorded: Recorded, observed: Observed | None, host: Host, options: PlanOptions, *, beside: bool = True
 ) -> Draft:
     """Decide everything about a stack but the order of its steps; `beside` tells whether new root disks fit beside the old ones."""
-    recorded = reservations.occupied(recorded, desired.stack)
+    recorded = reservations.occupied(recorded, desired.stack, () if options.operation in _WHOLE else options.target)
     world = World(recorded, observed, host)
     found: list[Diagnostic] = []
     inputs = scope.gather(desired, recorded, options, found, stray_names.find_named(desired, recorded, observed))

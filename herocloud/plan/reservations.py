@@ -1,11 +1,12 @@
 """What applies that run or did not end may come to hold: taken for everybody else until they end.
 
 A reservation is a record as it may become. It is written down when the apply is admitted, and from then on every plan of another stack
-counts it, so that two applies at once never count on the same slice, port or memory. It is as large as before and after together where an
-apply may hold both, and never smaller than what the capacity proof of that apply found.
+counts it, and so does every plan of other addresses of the same stack, so that two applies at once never count on the same slice, port or
+memory. It is as large as before and after together where an apply may hold both, and never smaller than what the capacity proof of that
+apply found.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from herocloud.kits.jsons import Json, Part, Spec
 from herocloud.model.diagnostics import Diagnostic
@@ -42,8 +43,14 @@ def reserve(plan: Plan, records: Mapping[Address, Record]) -> tuple[Record, ...]
     return tuple(reserved)
 
 
-def occupied(recorded: Recorded, stack: StackName | None) -> Recorded:
-    """Return the records with all that other stacks than this one have reserved."""
+def occupied(recorded: Recorded, stack: StackName | None, touched: Collection[str] = ()) -> Recorded:
+    """Return the records with all that is reserved for others than a plan of this stack.
+
+    A plan that is about some addresses alone says which it may touch: applies of other addresses of its stack may run beside it. One of the
+    whole stack has the stack to itself.
+    """
+    if stack is not None and touched:
+        recorded = recorded._replace(beside=_beside(recorded, stack, touched))
     others = {owner: reserved for owner, reserved in recorded.reserved.items() if owner != stack}
     if not others:
         return recorded
@@ -51,14 +58,26 @@ def occupied(recorded: Recorded, stack: StackName | None) -> Recorded:
     for owner, reserved in others.items():
         present = dict(records.get(owner, {}))
         for address, record in reserved.items():
-            known = present.get(address)
-            if known is None:
-                present[address] = record
-            else:
-                parts = {**known.parts, **record.parts} if record.parts else known.parts
-                present[address] = known._replace(spec=_larger(known.kind, known.spec, record.spec), parts=parts)
+            present[address] = _together(present.get(address), record)
         records[owner] = present
     return recorded._replace(records=records)
+
+
+def _beside(recorded: Recorded, stack: StackName, touched: Collection[str]) -> Mapping[Address, Record]:
+    """Return what counts in full at the other addresses of this stack on which applies work, or worked and did not end."""
+    records, reserved = recorded.records.get(stack, {}), recorded.reserved.get(stack, {})
+    pending = {apply.address for apply in recorded.unfinished if apply.stack == stack}
+    held = {address: record for address, record in records.items() if None in pending or address in pending}
+    held |= {address: _together(records.get(address), record) for address, record in reserved.items()}
+    return {address: record for address, record in held.items() if address not in touched}
+
+
+def _together(known: Record | None, reserved: Record) -> Record:
+    """Return a record that holds what is recorded and what is reserved."""
+    if known is None:
+        return reserved
+    parts = {**known.parts, **reserved.parts} if reserved.parts else known.parts
+    return known._replace(spec=_larger(known.kind, known.spec, reserved.spec), parts=parts)
 
 
 def find_taken(plan: Plan, taken: Recorded) -> list[Diagnostic]:

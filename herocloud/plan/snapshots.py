@@ -89,7 +89,9 @@ def key_of(name: str) -> str:
 
 def plan_taking(records: Sequence[Record], taking: Taking, recorded: Recorded, observed: Observed, host: Host) -> Plan:
     """Return the plan that takes a snapshot of each of these VMs, which are of one stack."""
-    scene = _Scene(records[0].stack, reservations.occupied(recorded, records[0].stack), observed, host)
+    scene = _Scene(
+        records[0].stack, reservations.occupied(recorded, records[0].stack, [record.address for record in records]), observed, host
+    )
     diagnostics: list[Diagnostic] = []
     decisions: dict[Address, Decision] = {}
     for record in records:
@@ -168,7 +170,7 @@ def _wait_for_each_other(decisions: Mapping[Address, Decision]) -> dict[StepId, 
 
 def plan_deletion(record: Record, names: Sequence[str], recorded: Recorded, observed: Observed, host: Host, *, purge: bool) -> Plan:
     """Return the plan that deletes snapshots of a VM."""
-    scene = _Scene(record.stack, reservations.occupied(recorded, record.stack), observed, host)
+    scene = _Scene(record.stack, reservations.occupied(recorded, record.stack, [record.address]), observed, host)
     present = scene.present(record.address)
     found = [diagnostic for name in names for diagnostic in snapshot_checks.existing(record, present, name)]
     seq = scene.sequence(record)
@@ -196,7 +198,7 @@ class Restoring(NamedTuple):
 
 def plan_restoring(record: Record, restoring: Restoring, recorded: Recorded, observed: Observed, host: Host) -> Plan:
     """Return the plan that puts the disks of a snapshot in the place of those that a VM has."""
-    scene = _Scene(record.stack, reservations.occupied(recorded, record.stack), observed, host)
+    scene = _Scene(record.stack, reservations.occupied(recorded, record.stack, [record.address]), observed, host)
     present = scene.present(record.address)
     found = list(snapshot_checks.existing(record, present, restoring.name))
     if not found:
