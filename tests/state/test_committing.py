@@ -97,3 +97,10 @@ def test_a_batch_with_one_bad_entry_leaves_no_trace(store, apply, make) -> None:
         store.commit(apply, [*make.put(make.record("volume.data")), make.rename("vm.a", "vm.b")])
     assert records(store) == {}
     assert store.unfinished().states == {}
+
+
+def test_applies_that_make_the_same_image_at_once_each_write_its_record(store, make) -> None:
+    first, second, third = (store.begin(make.plan(name), 1.0) for name in ("p1", "p2", "p3"))
+    for apply, size in ((first, 1), (second, 1), (third, 2), (second, 3), (first, 4), (third, 5)):
+        store.commit(apply, make.put(make.record("image.tiny", spec={"size": size})))
+        assert records(store)["shop"]["image.tiny"].spec == {"size": size}
