@@ -8,6 +8,7 @@ One connection writes, for one queue. `synchronous=FULL` for jobs, because an an
 and what is noted of a job on its way, share the transactions of what somebody waits for.
 """
 
+import contextlib
 import itertools
 import json
 import sqlite3
@@ -21,6 +22,7 @@ from typing import NamedTuple, Self
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
+from herocloud.rpc import write_queue
 from herocloud.rpc.write_queue import WriteQueue
 
 FILE = "daemon.db"
@@ -168,7 +170,7 @@ class DaemonStore:
             self._reader.execute("PRAGMA query_only = ON")
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise _damaged(self.path, error) from error
+            raise write_queue.damaged(error, self.path) from error
         self._writes = WriteQueue(self._connection, self.path)
 
     def __enter__(self) -> Self:
@@ -203,14 +205,24 @@ class DaemonStore:
         """Write what was put in so far and nobody waited for."""
         self._writes.flush()
 
+    def find_failure(self) -> Refused | None:
+        """Return why the file takes nothing, if it did not take what was written last; then it is tried again."""
+        if self._writes.failure is None:
+            return None
+        try:
+            self._writes.write(lambda connection: connection.execute(f"PRAGMA user_version = {len(_FORMATS)}"))
+        except Refused as refused:
+            return refused
+        return None
+
     # Jobs
 
-    def add_job(self, job: StoredJob) -> StoredJob:
-        """Keep a new job; its number is given here."""
+    def add_job(self, job: StoredJob, *, frees: bool = True) -> StoredJob:
+        """Keep a new job; its number is given here. `frees` says whether there may be more room after it."""
         names = StoredJob._fields[1:]
         marks = ", ".join("?" * len(names))
         statement = f"INSERT INTO jobs ({', '.join(names)}) VALUES ({marks})"  # noqa: S608  (ours)
-        number = self._writes.write(lambda connection: connection.execute(statement, job[1:]).lastrowid)
+        number = self._writes.write(lambda connection: connection.execute(statement, job[1:]).lastrowid, frees=frees)
         return job._replace(number=int(number or 0))
 
     def change_job(self, number: int, **values: Json) -> bool:
@@ -327,6 +339,11 @@ def _change(number: int, values: Mapping[str, Json]) -> Callable[[sqlite3.Connec
     return lambda connection: connection.execute(statement, (*values.values(), number)).rowcount == 1
 
 
-def _damaged(path: Path, error: sqlite3.DatabaseError) -> Refused:
-    detail = f"`{path}`: {error}. It holds jobs and events only."
-    return Refused([Diagnostic("daemon-file-damaged", "The daemon's file is damaged", detail, hint="move it away; the state is not in it")])
+def has_key(folder: Path, key: str) -> bool:
+    """Return whether the file of a daemon that need not run holds a job with this idempotency key."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True, timeout=10.0)) as connection:
+            return connection.execute("SELECT 1 FROM jobs WHERE key = ?", (key,)).fetchone() is not None
+    except sqlite3.Error:
+        # Nobody knows, so it is not handed to somebody else.
+        return (folder / FILE).exists()

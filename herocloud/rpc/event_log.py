@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
+from herocloud.model.errors import Refused
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredEvent
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ class EventLog:
             self._news.clear()
             try:
                 self._store.flush()
-            except sqlite3.Error as error:
+            except (Refused, sqlite3.Error) as error:
                 log.warning("events wait for the disk: %s", error)
                 ends = self._ends.wait(_AGAIN_SECONDS)
                 self._news.set()

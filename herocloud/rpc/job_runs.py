@@ -11,6 +11,7 @@ from herocloud.model import outcome_codec
 from herocloud.model.applies import Begun
 from herocloud.model.outcomes import Event
 from herocloud.model.plans import Plan
+from herocloud.rpc import error_answers, error_codes
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.job_marks import job_id, secret_in
@@ -87,6 +88,8 @@ class Run:
         self.ended = threading.Event()
         self.error: RpcError | None = None
         self.leave_gate: Callable[[], None] = lambda: None
+        self.say_cancelled: Callable[[Run], RpcError] = cancelled
+        """Returns the error of the job where it was cancelled before this daemon began with it."""
         self._owner = owner
         self.tells_all = False
         """Whether every event of the apply is sent, for a command line that shows it as its own."""
@@ -144,3 +147,8 @@ class Run:
             "apply": event.apply or None,
         }
         self._owner.tell(self, kind, data, address=event.address, secret=self._secrets.get(event.address or ""))
+
+
+def cancelled(_run: Run) -> RpcError:
+    """Say that a job was cancelled."""
+    return RpcError(error_codes.CANCELLED, error_answers.document([]))

@@ -13,16 +13,19 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
+from herocloud.kits import faults
 from herocloud.kits.jsons import Json
 from herocloud.model.applies import Begun, apply_id
+from herocloud.model.errors import Refused
 from herocloud.model.plans import Plan
 from herocloud.rpc import advice, error_answers, error_codes
 from herocloud.rpc.admission_gate import AdmissionGate
 from herocloud.rpc.daemon_store import DaemonStore, NewEvent, StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
-from herocloud.rpc.job_runs import Request, Run, Subject
+from herocloud.rpc.job_runs import Request, Run, Subject, cancelled
 from herocloud.rpc.peer_identity import Caller
 from herocloud.rpc.repetitions import Keyed
 
@@ -33,6 +36,10 @@ KEY_SECONDS = 24 * 3600.0
 """For so long the same idempotency key means the same job."""
 ADMISSION_SECONDS = 1.0
 """For so long a request waits to hear whether its job may begin; an answer takes no longer than that."""
+
+_FILLING = frozenset({"deploy_vm", "clone_vm", "create_snapshot", "restore_snapshot", "apply_plan", "start_vm"})
+"""Methods after which there is less room; what is kept for the others on a full disk is not for them."""
+Found = TypeVar("Found", StoredJob, StoredJob | None)
 
 _FROM = {
     "running": ("queued", "running"),
@@ -57,6 +64,8 @@ class Jobs:
         self._lanes: dict[str, collections.deque[tuple[Run, Callable[[Run], Json]]]] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job")
         self._closing = False
+        self._unwritten: dict[int, StoredJob] = {}
+        """Jobs that have ended, while the disk does not take that."""
         self.gate = AdmissionGate()
         self.conceal: Callable[[Json, str | None], Json] = lambda data, _digest: data
         """Takes out of errors what the owner of a job may not know; set by code that knows the records."""
@@ -91,12 +100,19 @@ class Jobs:
         if run.error is not None and fresh and (wait > 0 or not run.job.plan):
             if run.job.plan is None:
                 # Refused before anything was begun: the answer is the error, and a repetition may try again.
-                self._store.drop_job(run.job.number)
+                self._forget(run)
             raise run.error
         return run.job
 
+    def _forget(self, run: Run) -> None:
+        """Take a job out of the file; one that stays there for want of room has failed, and says why."""
+        try:
+            self._store.drop_job(run.job.number)
+        except Refused as refusal:
+            log.warning("job %s stays in the file: %s", run.id, refusal.diagnostics[0].detail)
+
     def _find_repeated(self, keyed: Keyed) -> StoredJob | None:
-        stored_job = self._store.find_key(keyed.key, self._clock() - KEY_SECONDS)
+        stored_job = self._as_known(self._store.find_key(keyed.key, self._clock() - KEY_SECONDS))
         if stored_job is None or stored_job.secret not in (None, keyed.secret):
             # The secret of its VM was changed since, and who knows only the old one knows of no such job.
             return None
@@ -113,6 +129,7 @@ class Jobs:
         subject = request.subject
         request.check()
         self._require_slices(subject.slices)
+        faults.reached("job.begin.before")
         job = self._store.add_job(
             StoredJob(
                 number=0,
@@ -137,14 +154,24 @@ class Jobs:
                 note="",
                 result=None,
                 error=None,
-            )
+            ),
+            frees=request.method not in _FILLING,
         )
+        faults.reached("job.begin.after")
         return self.take(job, subject, caller, request.work)
 
-    def take(self, job: StoredJob, subject: Subject, caller: Caller, work: Callable[[Run], Json]) -> Run:
+    def take(
+        self,
+        job: StoredJob,
+        subject: Subject,
+        caller: Caller,
+        work: Callable[[Run], Json],
+        say_cancelled: Callable[[Run], RpcError] = cancelled,
+    ) -> Run:
         """Run a job that is in the file, behind the others of its lane."""
         with self._turn:
             run = Run(job, subject, self, caller)
+            run.say_cancelled = say_cancelled
             self._runs[job.number] = run
             lane = self._lanes.setdefault(subject.lane, collections.deque())
             lane.append((run, work))
@@ -170,17 +197,16 @@ class Jobs:
                 run, work = waiting[0]
             try:
                 self._execute(run, work)
-            except BaseException:
+            except BaseException as error:
                 log.exception("job %s ended without an end", run.id)
+                if not run.ended.is_set():
+                    self._drop(run, _defect(error, run))
             with self._turn:
                 waiting.popleft()
 
     def _execute(self, run: Run, work: Callable[[Run], Json]) -> None:
-        if not self._start(run):
-            self._end(run, "cancelled", error=_cancelled())
-            return
-        self.tell(run, "job_started", {"method": run.job.method})
         try:
+            self._begin(run)
             result = work(run)
         except RpcError as error:
             self._end(run, "cancelled" if run.cancelled else "failed", error=error)
@@ -189,15 +215,15 @@ class Jobs:
         else:
             self._end(run, "done", result=result)
 
-    def _start(self, run: Run) -> bool:
-        """Make a job run that was not cancelled before; a restart finds out that it did, so nobody waits for the disk."""
+    def _begin(self, run: Run) -> None:
+        """Make a job run unless it was cancelled before; a restart finds out that it did, so nobody waits for the disk."""
         with run.turn:
             if run.job.status not in _FROM["running"]:
-                return False
+                raise run.say_cancelled(run)
             started = self._clock()
             self._store.note_job(run.job.number, status="running", started=started)
             run.job = run.job._replace(status="running", started=started)
-            return True
+        self.tell(run, "job_started", {"method": run.job.method})
 
     def _move(self, run: Run, status: str, **values: Json) -> bool:
         """Make a job something else, on disk before anybody sees it; tells whether it could become that."""
@@ -212,9 +238,19 @@ class Jobs:
             run.job = run.job._replace(**values)
             return True
 
+    def _change_soon(self, run: Run, **values: Json) -> None:
+        """Change a job whose apply has begun: a disk that does not take that now stops no apply, whose journal names the job."""
+        try:
+            self._change(run, **values)
+        except Refused as refusal:
+            log.warning("what job %s does waits for the disk: %s", run.id, refusal.diagnostics[0].detail)
+            with run.turn:
+                self._store.note_job(run.job.number, **values)
+                run.job = run.job._replace(**values)
+
     def note_closing(self, run: Run, begun: Begun) -> None:
         """Note which apply a job closes before its own begins."""
-        self._change(run, apply=begun.apply)
+        self._change_soon(run, apply=begun.apply)
 
     def admit(self, run: Run, plan: Plan, begun: Begun, finished: int) -> None:
         """Note that the apply of a job begins."""
@@ -224,7 +260,7 @@ class Jobs:
         goes_on = begun.apply is not None and run.job.apply == begun.apply and run.job.steps_total >= len(plan.steps)
         total = run.job.steps_total + (0 if goes_on else len(plan.steps))
         done = total - len(plan.steps) + finished
-        self._change(run, plan=plan.id, apply=begun.apply, sid=sid, steps_total=total, steps_done=done)
+        self._change_soon(run, plan=plan.id, apply=begun.apply, sid=sid, steps_total=total, steps_done=done)
         run.admitted.set()
         name = None if begun.apply is None else apply_id(begun.apply)
         self.tell(run, "job_admitted", {"plan_id": plan.id, "apply": name, "steps": len(plan.steps)})
@@ -243,23 +279,34 @@ class Jobs:
         )
         run.error = error
         try:
-            with run.turn:
-                self._move(
-                    run,
-                    status,
-                    ended=self._clock(),
-                    result=None if result is None else json.dumps(result),
-                    error=None if shown is None else json.dumps(shown),
-                    note=run.job.note,
-                    steps_done=run.job.steps_done,
-                    # Parameters were kept to begin again; an ended job never does.
-                    params=None,
-                )
+            self._write_end(run, status, result, shown)
             self.ended_total[run.job.method, status] += 1
             self.tell(run, f"job_{status}", {"method": run.job.method, "error": shown})
         finally:
-            # Callers that wait are answered even if the end could not be written; the row then stays open for the next daemon.
+            # Callers that wait are answered whatever happened; if the end is not in the file, the next daemon finds the job open.
             self._drop(run, error)
+
+    def _write_end(self, run: Run, status: str, result: Json, error: Json) -> None:
+        """Write how a job ended. A disk that does not take it now gets it with the next write that it takes."""
+        with run.turn:
+            values: dict[str, Json] = {
+                "ended": self._clock(),
+                "result": None if result is None else json.dumps(result),
+                "error": None if error is None else json.dumps(error),
+                "note": run.job.note,
+                "steps_done": run.job.steps_done,
+                # Parameters were kept to begin again; an ended job never does.
+                "params": None,
+            }
+            faults.reached("job.end.before")
+            try:
+                self._move(run, status, **values)
+            except Refused as refusal:
+                log.error("the end of job %s waits for the disk: %s", run.id, refusal.diagnostics[0].detail)  # noqa: TRY400
+                self._store.note_job(run.job.number, status=status, **values)
+                run.job = run.job._replace(status=status, **values)
+                self._unwritten[run.job.number] = run.job
+            faults.reached("job.end.after")
 
     def _drop(self, run: Run, error: RpcError | None) -> None:
         run.error = error
@@ -279,7 +326,7 @@ class Jobs:
     def find(self, number: int) -> StoredJob | None:
         """Return a job as it is now."""
         run = self._runs.get(number)
-        return run.job if run is not None else self._store.find_job(number)
+        return run.job if run is not None else self._as_known(self._store.find_job(number))
 
     def newest(self, limit: int) -> list[StoredJob]:
         """Return the newest jobs, newest first."""
@@ -296,7 +343,16 @@ class Jobs:
 
     def _current(self, job: StoredJob) -> StoredJob:
         run = self._runs.get(job.number)
-        return job if run is None else run.job
+        return self._as_known(job) if run is None else run.job
+
+    def _as_known(self, job: Found) -> Found:
+        """Return a job without a run as it is in the file, or as it ended if that is not written yet."""
+        if job is None or not self._unwritten:
+            return job
+        if job.ended is None:
+            return self._unwritten.get(job.number, job)
+        self._unwritten.pop(job.number, None)
+        return job
 
     def wait(self, number: int, seconds: float) -> StoredJob | None:
         """Return a job once it has ended, or as it is after some time."""
@@ -304,13 +360,13 @@ class Jobs:
         if run is not None:
             run.ended.wait(seconds)
             return run.job
-        return self._store.find_job(number)
+        return self.find(number)
 
     def cancel(self, number: int, *, at_once: bool = False) -> StoredJob | None:
         """Stop a job: one that waits never begins; one that runs finishes the steps that it is in."""
         run = self._runs.get(number)
         if run is None:
-            return self._store.find_job(number)
+            return self.find(number)
         # On disk first: a daemon that is killed now must not go on with it after its restart.
         self._move(run, "cancelling")
         if run.cancelled:
@@ -337,11 +393,7 @@ class Jobs:
         return self._closing
 
 
-def _cancelled() -> RpcError:
-    return RpcError(error_codes.CANCELLED, error_answers.document([]))
-
-
-def _defect(error: Exception, run: Run) -> RpcError:
+def _defect(error: BaseException, run: Run) -> RpcError:
     reference = secrets.token_hex(4)
     log.error("job %s failed (reference %s)", run.id, reference, exc_info=error)
     return RpcError(error_codes.INTERNAL_ERROR, {"reference": reference})

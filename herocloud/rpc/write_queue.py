@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
 from herocloud.state import failures, reserve
 
 log = logging.getLogger(__name__)
@@ -23,8 +25,9 @@ Work = Callable[[sqlite3.Connection], Answer]
 class _Write:
     """One write on its way."""
 
-    def __init__(self, work: Work[Any], *, waits: bool, tells: bool) -> None:
+    def __init__(self, work: Work[Any], *, waits: bool, tells: bool, frees: bool = False) -> None:
         self.work = work
+        self.frees = frees
         self.waits = waits
         self.tells = tells
         self.done = False
@@ -41,6 +44,8 @@ class WriteQueue:
         self._path = path
         self._turn = threading.Lock()
         self._waiting: collections.deque[_Write] = collections.deque()
+        self.failure: Refused | None = None
+        """What the file did not take last, until it takes something again."""
         self.heard: Callable[[list[Any]], None] = lambda _answers: None
         """Called with the answers of writes that tell, in their order and once they are on disk."""
 
@@ -48,9 +53,12 @@ class WriteQueue:
         """Write soon: with the next write that somebody waits for, or with `flush`."""
         self._waiting.append(_Write(work, waits=False, tells=tells))
 
-    def write(self, work: Work[Answer]) -> Answer:
-        """Write now, and all that was put in before; on disk at the return, or nothing of it is."""
-        own = _Write(work, waits=True, tells=False)
+    def write(self, work: Work[Answer], *, frees: bool = True) -> Answer:
+        """Write now, and all that was put in before; on disk at the return, or nothing of it is.
+
+        `frees` says that it is for something after which there may be more room: on a full disk it may use all that is kept for that.
+        """
+        own = _Write(work, waits=True, tells=False, frees=frees)
         self._waiting.append(own)
         with self._turn:
             if not own.done:
@@ -79,13 +87,15 @@ class WriteQueue:
                 failed = self._transact(taken)
             except sqlite3.Error as error:
                 self._waiting.extendleft(reversed(taken))
-                if _is_full(error, self._path) and reserve.give(self._path.parent, frees=True):
+                if _is_full(error, self._path) and reserve.give(self._path.parent, frees=own is not None and own.frees):
                     continue
                 # Those who wait for another one of these try in their own turn.
                 if own is not None:
                     self._waiting.remove(own)
-                raise
+                self.failure = explain(error, self._path)
+                raise (self.failure or error) from error
             if failed is None:
+                self.failure = None
                 break
             self._waiting.extendleft(reversed([write for write in taken if write is not failed]))
         told = [write.answer for write in taken if write.tells]
@@ -123,3 +133,15 @@ def _is_of_the_file(error: Exception) -> bool:
 def _is_full(error: sqlite3.Error, path: Path) -> bool:
     refused = failures.explain(error, path)
     return refused is not None and refused.diagnostics[0].code == "state-disk-full"
+
+
+def explain(error: sqlite3.Error, path: Path) -> Refused | None:
+    """Return what to raise for a failure of the disk or of the file; nothing for a mistake of ours."""
+    refused = failures.explain(error, path)
+    return damaged(error, path) if refused is not None and refused.diagnostics[0].code == "state-damaged" else refused
+
+
+def damaged(error: sqlite3.Error, path: Path) -> Refused:
+    """Say that the file cannot be used any more; what machines exist is in another one."""
+    detail = f"`{path}`: {error}. It holds jobs and events only."
+    return Refused([Diagnostic("daemon-file-damaged", "The daemon's file is damaged", detail, hint="move it away; the state is not in it")])

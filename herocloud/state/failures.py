@@ -147,14 +147,15 @@ def explain(error: BaseException, path: Path) -> Refused | None:
         and not name.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISUSE", "SQLITE_ERROR"))
     ):
         code = next(code for prefix, code in _BY_NAME if name.startswith(prefix))
-        if code == "state-io-error" and _is_full(path.parent):
+        if code == "state-io-error" and is_full(path.parent):
             # SQLite tells a full disk from a broken one in its own files, and not in the shared memory beside them.
             return refusal("state-disk-full", path, os.strerror(errno.ENOSPC))
         return refusal(code, path, str(error))
     return None
 
 
-def _is_full(folder: Path) -> bool:
+def is_full(folder: Path) -> bool:
+    """Return whether a disk has too little room for the next commit."""
     try:
         status = os.statvfs(folder)
     except OSError:

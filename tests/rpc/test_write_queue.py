@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from herocloud.model.errors import Refused
 from herocloud.rpc.write_queue import WriteQueue
 
 
@@ -107,9 +108,9 @@ def test_one_that_cannot_be_and_that_nobody_waits_for_is_left_out(watched, caplo
 def test_while_the_file_cannot_be_written_what_nobody_waits_for_stays_in_the_queue(watched) -> None:
     watched.connection.execute("PRAGMA query_only = ON")
     watched.queue.put(watched.line("a"), tells=True)
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(Refused, match="cannot be written"):
         watched.queue.write(watched.line("b"))
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(Refused):
         watched.queue.flush()
     watched.connection.execute("PRAGMA query_only = OFF")
     watched.queue.write(watched.line("c"))

@@ -9,6 +9,7 @@ from herocloud.rpc import infos
 from herocloud.rpc.answers import EventPage, HealthInfo, JsonObject, Secret
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.state import failures
 
 MOST_EVENTS = 1000
 
@@ -56,6 +57,7 @@ def health(desk: Desk) -> HealthInfo:
             question()
         except Exception as error:  # noqa: BLE001  (a health check reports; it does not fail)
             reasons.append(f"the {name} cannot be read: {_words(error)}")
+    reasons += _against_writing(desk)
     warnings = [] if reasons else desk.warnings()
     return HealthInfo(
         status="degraded" if reasons or warnings else "ok",
@@ -67,6 +69,14 @@ def health(desk: Desk) -> HealthInfo:
         jobs_open=len(desk.jobs.open()),
         last_event=desk.events.last,
     )
+
+
+def _against_writing(desk: Desk) -> list[str]:
+    """Say why nothing can be written down, without which nothing is changed either."""
+    if failures.is_full(desk.folder):
+        return ["nothing can be written down: The disk is full"]
+    refused = desk.store.find_failure()
+    return [] if refused is None else [f"nothing can be written down: {_words(refused)}"]
 
 
 def _words(error: Exception) -> str:
