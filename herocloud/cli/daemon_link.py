@@ -8,15 +8,15 @@ here. Commands that only look read the state themselves: they see what a daemon 
 import contextlib
 import queue
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from herocloud.cli import handed_jobs
+from herocloud.cli.handed_jobs import Order, Patience
 from herocloud.model import errors, outcome_codec
 from herocloud.model.applies import Begun
 from herocloud.model.diagnostics import Diagnostic, Place
-from herocloud.model.outcomes import Event
 from herocloud.model.words import Severity
 from herocloud.operations import plan_files
 from herocloud.operations.callers import Handed, How, Ran
@@ -28,8 +28,7 @@ RECORD = "daemon.json"
 OFF = "HEROCLOUD_DAEMON"
 """`off` in this variable keeps the command line from a daemon."""
 _MOST_BYTES = 900_000
-_GONE_SECONDS = 20.0
-"""For how long a daemon that ended may take to come back."""
+_AGAIN_SECONDS = 0.2
 _ERRORS: Mapping[int, type[errors.Refused]] = {
     -32004: errors.DoesNotFit,
     -32005: errors.Locked,
@@ -55,21 +54,16 @@ class Link:
     def carry(self, handed: Handed, how: How) -> Ran | None:
         """Have a plan run by the daemon, with its events told as they happen; nothing where it does not take it."""
         from herocloud.rpc.client import Client
-        from herocloud.rpc.client.call_errors import ClientError
 
         socket = self._find_socket()
         if socket is None:
             return None
         with Client(socket, timeout=60.0) as client:
-            try:
-                if client.rpc_health()["version"] != _version():
-                    how.note("the daemon is of another version, so this runs here")
-                    return None
-                client.call("run_plan", {})
-            except ClientError:
-                # It ends just now, or it is not ours to ask.
-                return None
-            return self._run(client, handed, how)
+            first = _first_event(client, how)
+            ran = None if first is None else self._run(client, handed, how, first)
+        if ran is None and how.is_cancelled():
+            raise errors.Cancelled("cancelled before it began")
+        return ran
 
     def _find_socket(self) -> str | None:
         from herocloud.rpc import daemon_process
@@ -77,7 +71,7 @@ class Link:
         process = daemon_process.find(self._folder)
         return None if process is None else process.socket
 
-    def _run(self, client: "Client", handed: Handed, how: How) -> Ran | None:
+    def _run(self, client: "Client", handed: Handed, how: How, first: int) -> Ran | None:
         import json
 
         from herocloud.rpc.client.call_errors import CallError
@@ -87,24 +81,41 @@ class Link:
         if len(json.dumps(params)) > _MOST_BYTES:
             how.note("the plan is too long for the daemon, so this runs here")
             return None
-        first = int(client.events(from_=0, limit=1)["last"]) + 1
         with how.interrupts as interrupts, _stopping(interrupts) as messages, how.watch(plan, (), Begun(None)) as tell:
+            patience = Patience(interrupts)
             try:
-                job = client.call("run_plan", params)
+                job = Order("run_plan", params, self._folder).hand_over(client, patience)
             except CallError as error:
-                if error.code == -32007 and not _diagnostics(error.data, "not-approved", "protected", "blocked"):
+                if _is_not_taken(error.code, error.data):
                     return None
                 raise _refusal(error.code, error.data) from error
+            if job is None:
+                return None
             done = threading.Event()
             canceller = threading.Thread(target=_cancel_when_asked, args=(client, job["job_id"], messages, done), daemon=True)
             canceller.start()
             try:
-                for event in _events(client, job["job_id"], first):
+                for event in handed_jobs.follow(client, job["job_id"], first, patience):
                     tell(event)
+                return _ran(handed_jobs.look_up(client, job["job_id"], patience))
             finally:
                 done.set()
                 messages.put(None)
-        return _ran(client.get_job(job["job_id"]))
+
+
+def _first_event(client: "Client", how: How) -> int | None:
+    """Return the number of the next event of a daemon that takes plans from here; nothing for one that does not."""
+    from herocloud.rpc.client.call_errors import ClientError
+
+    try:
+        if client.rpc_health()["version"] != _version():
+            how.note("the daemon is of another version, so this runs here")
+            return None
+        client.call("run_plan", {})
+        return int(client.events(from_=0, limit=1)["last"]) + 1
+    except ClientError:
+        # It ends just now, or it is not ours to ask.
+        return None
 
 
 def _version() -> str:
@@ -170,42 +181,30 @@ def _cancel_when_asked(client: "Client", job: str, messages: "queue.SimpleQueue[
     with Client(client.path, timeout=60.0) as own:
         while messages.get() is not None and not done.is_set():
             requests += 1
-            with contextlib.suppress(ClientError):
-                own.cancel_job(job, at_once=requests > 1)
+            while not done.is_set():
+                try:
+                    own.cancel_job(job, at_once=requests > 1)
+                    break
+                except ClientError:
+                    # The next daemon must not go on with what was asked to stop.
+                    done.wait(_AGAIN_SECONDS)
 
 
-def _events(client: "Client", job: str, first: int) -> Iterator[Event]:
-    """Yield the events of the apply of a job until it has ended; a daemon that comes back goes on with it."""
-    from herocloud.rpc.client.call_errors import ClientError
-
-    gone = None
-    while True:
-        try:
-            for event in client.stream_events(first, reconnect=False):
-                first, gone = event["seq"] + 1, None
-                if event["job_id"] != job:
-                    continue
-                if event["type"] in ("job_done", "job_failed", "job_cancelled"):
-                    return
-                told = (event["data"] or {}).get("event")
-                if told is not None:
-                    yield outcome_codec.decode_event(told)
-        except ClientError as error:
-            gone = gone or time.monotonic()
-            if time.monotonic() - gone > _GONE_SECONDS:
-                detail = "The daemon ended while it ran this. What it did is recorded, and the next daemon goes on with it."
-                hint = "`herocloud daemon run --detach` starts one; `herocloud resume` finishes without"
-                raise errors.Refused([Diagnostic("daemon-gone", "The daemon is gone", detail, hint=hint)]) from error
-            time.sleep(0.2)
-
-
-def _ran(job: Mapping[str, Any]) -> Ran:
-    """Return how the apply of a job ended, or raise what it refused."""
+def _ran(job: Mapping[str, Any]) -> Ran | None:
+    """Return how the apply of a job ended, or raise what it refused; nothing for one that had not begun when its daemon was killed."""
     error = job["error"] or {}
     found = job["result"] if job["status"] == "done" else (error.get("data") or {}).get("ran")
-    if found is None:
-        raise _refusal(int(error.get("code", 0)), error.get("data"))
-    return Ran(found["apply"], None if found["result"] is None else outcome_codec.decode_result(found["result"]))
+    if found is not None:
+        return Ran(found["apply"], None if found["result"] is None else outcome_codec.decode_result(found["result"]))
+    if job["plan_id"] is None and _diagnostics(error.get("data"), "daemon-restarted"):
+        return None
+    raise _refusal(int(error.get("code", 0)), error.get("data"))
+
+
+def _is_not_taken(code: int, data: Any) -> bool:
+    """Return whether a daemon has nothing against a plan, and does not take it all the same."""
+    about_to_end = code == -32005 and not _diagnostics(data)
+    return about_to_end or (code == -32007 and not _diagnostics(data, "not-approved", "protected", "blocked"))
 
 
 def _refusal(code: int, data: Any) -> errors.HerocloudError:

@@ -215,6 +215,13 @@ def ask_health(process: Process) -> dict[str, Any]:
         return {"ready": False, "reasons": [str(error)]}
 
 
+def has_taken(folder: Path, method: str, key: str) -> bool:
+    """Return whether a daemon that runs no more took a call of this user with this idempotency key."""
+    from herocloud.rpc import daemon_store, repetitions
+
+    return daemon_store.has_key(folder, repetitions.name_key(key, method))
+
+
 def install(folder: Path, target: Path | None, environment: Mapping[str, str]) -> list[Path]:
     """Write the units of systemd, which bring VMs back from the next boot of the host on."""
     from herocloud.operations import host_boot, inputs

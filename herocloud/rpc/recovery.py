@@ -4,6 +4,7 @@ Only what this daemon's own jobs began is touched, and only within what was appr
 left as it stands; an apply of the command line is none of ours, and neither is one that somebody has begun to close since.
 """
 
+import functools
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -18,12 +19,13 @@ from herocloud.rpc import advice, error_answers, snapshot_schedules, work
 from herocloud.rpc.daemon_store import StoredJob
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.job_marks import job_id
-from herocloud.rpc.job_runs import Request, Run, Subject
-from herocloud.rpc.methods import clone_methods, snapshot_methods, vm_methods
+from herocloud.rpc.job_runs import Request, Run, Subject, cancelled
+from herocloud.rpc.methods import clone_methods, own_methods, snapshot_methods, vm_methods
 from herocloud.rpc.peer_identity import Caller
 
 log = logging.getLogger(__name__)
 
+RUN_PLAN = own_methods.run_plan.name
 _ON_VMS = {"stop_vm": "stop", "start_vm": "start", "restart_vm": "restart", "delete_vm": "delete"}
 
 
@@ -39,7 +41,8 @@ def take_over(desk: Desk) -> None:
         log.info("job %s (%s) was open when the last daemon ended", identity, job.method)
         # One that was being cancelled is not run again, only ended.
         note = "it was cancelled before the daemon ended; what it did stays as it is" if job.status == "cancelling" else job.note
-        desk.jobs.take(job._replace(note=note), request.subject, caller, request.work)
+        say_cancelled = functools.partial(own_methods.cancelled, desk) if job.method == RUN_PLAN else cancelled
+        desk.jobs.take(job._replace(note=note), request.subject, caller, request.work, say_cancelled)
 
 
 def _left_open(job: StoredJob, waiting: Iterable[Pending]) -> Pending | None:
@@ -74,10 +77,14 @@ def _lane(job: StoredJob) -> str:
 def _go_on(desk: Desk, run: Run, pending: Pending) -> Json:
     """Finish an apply that the last daemon was killed in; its own approval still holds."""
     run.note("the daemon ended in the middle of it, and the next one went on")
+    run.tells_all = run.job.method == RUN_PLAN
     try:
         recovered = apply.resume(desk.folder, work.how_for(run), Granted(pending.approved), which=pending.id)
     finally:
         desk.sight.forget()
+    if run.job.method == RUN_PLAN:
+        # A command line waits for how all of it ended, and not only for how this daemon's part of it did.
+        return own_methods.judge_past(desk, run, pending.number)
     if recovered is not None:
         work.require_done(run, recovered)
     return _result(desk, run)
@@ -109,6 +116,9 @@ def _close_ended(desk: Desk, run: Run, job: StoredJob) -> Json:
         return request.work(run)
     if ended is None:
         return _close_unbegun(run)
+    if job.method == RUN_PLAN:
+        run.note("the daemon ended right after it")
+        return own_methods.judge_past(desk, run, ended.apply)
     if ended.status == "done":
         run.note("the daemon ended right after it")
         return _result(desk, run)

@@ -3,6 +3,7 @@
 A key is one caller's, for one method and under one secret: it must not tell of the jobs of others.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -36,4 +37,13 @@ def recognize(method: Method[Any], checked: Any, caller: Caller, digest: Callabl
         return None
     secret = digest(getattr(checked, "secret", ""))
     asked: Json = checked.model_dump(mode="json", exclude=_NOT_ASKED)
-    return Keyed(jsons.digest([given, caller.uid, secret, method.name]), jsons.digest([method.name, asked]), secret, checked.wait)
+    return Keyed(_name(given, caller.uid, secret, method.name), jsons.digest([method.name, asked]), secret, checked.wait)
+
+
+def name_key(given: str, method: str) -> str:
+    """Return what a call of this very user without a secret is known by."""
+    return _name(given, os.geteuid(), None, method)
+
+
+def _name(given: str, uid: int | None, secret: str | None, method: str) -> str:
+    return jsons.digest([given, uid, secret, method])

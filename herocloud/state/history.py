@@ -4,6 +4,7 @@ Records carry the serials between which they were current, so the world at a ser
 goes into the state and comes out of it is plain data.
 """
 
+import json
 import sqlite3
 from collections.abc import Mapping
 
@@ -118,6 +119,25 @@ class AppliedPlan(NamedTuple):
     serial: int
 
 
+class Line(NamedTuple):
+    """One line of the journal of an apply, as it is read back."""
+
+    step: StepId
+    event: str
+    """As `Entry.event`."""
+    at: float
+    seconds: float
+    detail: str
+
+
+class PastRun(NamedTuple):
+    """An apply with its plan and all lines of its journal, oldest first."""
+
+    applied: Applied
+    plan: Plan
+    lines: tuple[Line, ...]
+
+
 class Version(NamedTuple):
     """One serial: who did what, what changed, and how it ended."""
 
@@ -156,6 +176,23 @@ class Difference(NamedTuple):
         if self.before is None:
             return "added"
         return "removed" if self.after is None else "changed"
+
+
+def lines(connection: sqlite3.Connection, apply: int) -> tuple[Line, ...]:
+    """Return the journal of an apply, oldest line first."""
+    rows = connection.execute("SELECT step, event, at, seconds, detail FROM journal WHERE apply = ? ORDER BY number", (apply,))
+    return tuple(Line(*row) for row in rows)
+
+
+def last_boot(connection: sqlite3.Connection) -> str | None:
+    """Return the boot of the host in which the newest apply ran; nothing where there was none, or where it does not say."""
+    row = connection.execute("SELECT holder FROM applies ORDER BY apply DESC LIMIT 1").fetchone()
+    try:
+        said = json.loads(row[0]) if row is not None else {}
+    except ValueError:
+        return None
+    boot = said.get("boot_id") if isinstance(said, dict) else None
+    return boot if isinstance(boot, str) and boot else None
 
 
 _AT = "since <= ?1 AND (until IS NULL OR until > ?1)"

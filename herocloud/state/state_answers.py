@@ -10,7 +10,7 @@ from herocloud.model.applies import Pending
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName
 from herocloud.model.worlds import Durations, Record, Recorded
 from herocloud.state import connections, data_makers, failures, history, journal, recorded_state, records, state_files
-from herocloud.state.history import Applied, AppliedPlan, Difference, Generation, Unfinished, Version
+from herocloud.state.history import Applied, AppliedPlan, Difference, Generation, PastRun, Unfinished, Version
 
 if TYPE_CHECKING:
     from herocloud.state.old_history import Limits
@@ -122,6 +122,21 @@ class Reader:
             ]
 
         return self._read(look)
+
+    def past_run(self, apply: int) -> PastRun | None:
+        """Return an apply with its journal; nothing for one that there never was, or whose plan was thrown away since."""
+
+        def look(connection: sqlite3.Connection) -> PastRun | None:
+            past = next(iter(journal.applies(connection, f"apply = ? AND {journal.WHOLE}", (apply,))), None)
+            if past is None:
+                return None
+            return PastRun(past, journal.load(connection, apply, self._path), history.lines(connection, apply))
+
+        return self._read(look)
+
+    def last_boot(self) -> str | None:
+        """Return the boot of the host in which the newest apply ran."""
+        return self._read(history.last_boot)
 
     def undoable(self) -> list[Applied]:
         """Return every apply whose plan is still whole, newest first."""

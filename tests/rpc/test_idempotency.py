@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from herocloud.operations import plan_files, stack_plans
+from herocloud.operations.inputs import Sources
+from herocloud.operations.stack_plans import Asked
 from herocloud.rpc.client import Client
 
 VOLUMES = "stack: shop\nvolumes: {data: {size: 1 GiB}}\n"
@@ -74,6 +77,11 @@ def _deploy(_daemon: Any) -> dict[str, Any]:
     return {"name": "db", "slice_sid": "s2", "image": "tiny"}
 
 
+def _run_plan(daemon: Any) -> dict[str, Any]:
+    made = stack_plans.make_plan(daemon.folder, Sources(("-",), stdin=VOLUMES), Asked(), make_key=True)
+    return {"plan": plan_files.dump(made.plan).decode(), "options": {"approved": ["create"]}}
+
+
 SCENES: dict[str, Callable[[Any], dict[str, Any]]] = {
     "deploy_vm": _deploy,
     "stop_vm": _on_a_vm,
@@ -88,6 +96,7 @@ SCENES: dict[str, Callable[[Any], dict[str, Any]]] = {
     "destroy_stack": _destroy_stack,
     "undo": _undo,
     "resume_stack": _resume_stack,
+    "run_plan": _run_plan,
 }
 
 

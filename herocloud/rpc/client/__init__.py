@@ -6,6 +6,6 @@ standard library is imported, so that the command line may use it.
 
 from herocloud.rpc.client.asynchronous import AsyncClient
 from herocloud.rpc.client.blocking import Client
-from herocloud.rpc.client.call_errors import CallError, ConnectionLost, JobCancelled, JobFailed, NoDaemon, NotLetIn
+from herocloud.rpc.client.call_errors import CallError, ConnectionLost, JobCancelled, JobFailed, NoAnswer, NoDaemon, NotLetIn
 
-__all__ = ["AsyncClient", "CallError", "Client", "ConnectionLost", "JobCancelled", "JobFailed", "NoDaemon", "NotLetIn"]
+__all__ = ["AsyncClient", "CallError", "Client", "ConnectionLost", "JobCancelled", "JobFailed", "NoAnswer", "NoDaemon", "NotLetIn"]

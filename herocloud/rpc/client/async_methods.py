@@ -675,6 +675,8 @@ class AsyncMethods:
         plan: str | None = None,
         options: RunOptions | None = None,
         environment: dict[str, str] | None = None,
+        idempotency_key: str | None = None,
+        wait: float = 0.0,
     ) -> JobInfo | None:
         """Run a plan that the command line made, as a job that goes on when the command is gone.
 
@@ -682,7 +684,12 @@ class AsyncMethods:
         unix socket; for anybody else it is -32007. Without a plan nothing is done. The events of the job carry every
         event of the apply.
         """
-        return cast("JobInfo | None", await self.call("run_plan", {"plan": plan, "options": options, "environment": environment}))
+        return cast(
+            "JobInfo | None",
+            await self.call(
+                "run_plan", {"plan": plan, "options": options, "environment": environment, "idempotency_key": idempotency_key, "wait": wait}
+            ),
+        )
 
     async def rpc_discover(
         self,

@@ -15,6 +15,10 @@ class ConnectionLost(ClientError):
     """The connection broke before the answer came; whether the call was received is unknown."""
 
 
+class NoAnswer(ClientError):
+    """What came back is not the answer of a daemon: something else listens there, or stands in between."""
+
+
 class NotLetIn(ClientError):
     """The listener over TCP refuses this caller: its token, mostly."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from herocloud.rpc.client import error_types
-from herocloud.rpc.client.call_errors import CallError, JobCancelled, JobFailed, NotLetIn
+from herocloud.rpc.client.call_errors import CallError, JobCancelled, JobFailed, NoAnswer, NotLetIn
 
 SYSTEM_SOCKET = Path("/run/herocloud/rpc.sock")
 PAUSES = (0.2, 0.4, 0.8, 1.6, 0.0)
@@ -40,9 +40,14 @@ def write_request(method: str, params: Mapping[str, Any]) -> bytes:
 
 def read_answer(body: bytes) -> Any:
     """Return the result of a call, or raise its error."""
-    answer = json.loads(body)
+    try:
+        answer = json.loads(body)
+    except ValueError as broken:
+        raise NoAnswer(f"what came back is no JSON: {body[:80].decode(errors='replace')!r}") from broken
+    if not isinstance(answer, dict):
+        raise NoAnswer(f"what came back is no answer of JSON-RPC: {body[:80].decode(errors='replace')!r}")
     if "jsonrpc" not in answer:
-        raise NotLetIn("; ".join(found["detail"] for found in answer["diagnostics"]))
+        raise NotLetIn("; ".join(found["detail"] for found in answer.get("diagnostics", ())) or f"{body[:80].decode(errors='replace')}")
     if "error" in answer:
         error = answer["error"]
         kind = error_types.BY_CODE.get(error["code"], CallError)

@@ -11,17 +11,17 @@ from herocloud.apply import steering
 from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import outcome_codec
-from herocloud.model.applies import Caller
+from herocloud.model.applies import Caller, apply_id
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import apply, plan_files
+from herocloud.operations import apply, past_results, plan_files
 from herocloud.operations.callers import Handed
 from herocloud.providers import registry
 from herocloud.rpc import error_answers, error_codes, infos, work
-from herocloud.rpc.answers import JobInfo
+from herocloud.rpc.answers import IdempotencyKey, JobInfo, Wait
 from herocloud.rpc.desk import Desk
 from herocloud.rpc.error_codes import (
     BLOCKED,
@@ -82,6 +82,8 @@ def run_plan(
     ] = None,
     options: Annotated[RunOptions, Field(description="How to run it.")] = RunOptions(),  # noqa: B008  (frozen)
     environment: Annotated[dict[str, str], Field(max_length=1000, description="The variables that the stack names with `env:`.")] = {},  # noqa: B006
+    idempotency_key: IdempotencyKey = None,
+    wait: Wait = 0.0,
 ) -> JobInfo | None:
     """Run a plan that the command line made, as a job that goes on when the command is gone.
 
@@ -114,12 +116,12 @@ def run_plan(
             applied = apply.run_handed(desk.folder, handed, how)
         finally:
             desk.sight.forget()
-        return _judge(run, applied.apply, applied.result)
+        return judge(run, applied.apply, applied.result)
 
     stack = handed.plan.stack
     lane = f"vm:{stack}:{handed.address}" if handed.address else f"stack:{stack}"
     request = Request("run_plan", Subject(lane, stack, handed.address), run_it)
-    return infos.job_info(desk.jobs.submit(request, desk.caller))
+    return infos.job_info(desk.submit(request, idempotency_key, wait=wait))
 
 
 def _decode(plan: str) -> Plan:
@@ -129,15 +131,35 @@ def _decode(plan: str) -> Plan:
         raise error_answers.invalid(error.diagnostics[0].detail, error.diagnostics[0].hint, "plan") from error
 
 
-def _judge(run: Run, name: str | None, result: Result | None) -> Json:
+def judge(run: Run, name: str | None, result: Result | None) -> Json:
     """Return how it ended, for a job that is done; one that is not carries the same in its error."""
-    found = {"apply": name, "result": None if result is None else outcome_codec.encode_result(result)}
+    found = _write(name, result)
     if result is None or not (result.failed or result.interrupted):
         return found
     if result.interrupted:
-        raise RpcError(error_codes.CANCELLED, {**error_answers.document([]), "job_id": run.id, "ran": found})
+        raise _interrupted(run, found)
     error = error_answers.of_outcomes(result.outcomes, run.id)
     raise RpcError(error.kind, {**(error.data or {}), "ran": found})
+
+
+def judge_past(desk: Desk, run: Run, number: int) -> Json:
+    """Return how an apply ended that an earlier daemon ran for a job, or raise it."""
+    return judge(run, apply_id(number), past_results.read(desk.folder, number))
+
+
+def cancelled(desk: Desk, run: Run) -> RpcError:
+    """Return the error of a job that its owner cancelled before the last daemon ended, with how far its apply came."""
+    number = run.job.apply
+    result = None if number is None else past_results.read(desk.folder, number)
+    return _interrupted(run, None if number is None or result is None else _write(apply_id(number), result))
+
+
+def _interrupted(run: Run, ran: Json) -> RpcError:
+    return RpcError(error_codes.CANCELLED, {**error_answers.document([]), "job_id": run.id, "ran": ran})
+
+
+def _write(name: str | None, result: Result | None) -> dict[str, Json]:
+    return {"apply": name, "result": None if result is None else outcome_codec.encode_result(result)}
 
 
 METHODS: tuple[Method[Any], ...] = (run_plan,)
