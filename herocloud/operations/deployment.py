@@ -41,7 +41,7 @@ class DeployWanted(NamedTuple):
 
 def plan_deploy(folder: Path, wanted: DeployWanted, known: Known | None = None) -> Planned:
     """Plan one new VM; everything else in its stack stays as it is. What is `known` is not read again."""
-    from herocloud.plan import imperative_vms
+    from herocloud.plan import capacity, imperative_vms, orphan_diagnostics
 
     recorded, host = known or inputs.read_known(folder)
     observed = stack_plans.look(host, None)
@@ -53,6 +53,8 @@ def plan_deploy(folder: Path, wanted: DeployWanted, known: Known | None = None) 
         detail = f"`{address}` is deployed already."
         hint = "choose another name, or delete the VM that has it"
         raise Refused([Diagnostic("name-taken", "The name is taken", detail, address=address, hint=hint)])
+    if any((thing.stack, thing.address) == (STACK, address) for thing in capacity.without_record(recorded, observed)):
+        raise Refused([orphan_diagnostics.name_of_orphan(address)])
     vm, images = _load(folder, host, wanted)
     vm, image = _settle_image(vm, images, standing)
     host = stack_plans.able(host, Desired(STACK, (vm,)), None)

@@ -18,7 +18,7 @@ from herocloud.model.plans import Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import Severity
 from herocloud.model.worlds import Observed, Record, Recorded, Resource
-from herocloud.plan import finish, planner, recorded_stack
+from herocloud.plan import capacity, finish, orphan_diagnostics, planner, recorded_stack
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft
 from herocloud.plan.scope import PlanOptions
@@ -82,6 +82,8 @@ def plan_copy(wanted: Wanted, original: Original, recorded: Recorded, observed: 
         address=address, name=wanted.name, number=None, spec=spec, depends_on=tuple(dict.fromkeys(needs)), protect=False, place=None
     )
     added = [*image, *networks, *volumes, vm]
+    orphans = {thing.address for thing in capacity.without_record(recorded, observed) if thing.stack == wanted.stack}
+    diagnostics += [orphan_diagnostics.name_of_orphan(one.address) for one in (*volumes, vm) if one.address in orphans]
     if any(diagnostic.is_error for diagnostic in diagnostics):
         added = []
     draft = _draft(wanted, added, recorded, observed, host)

@@ -30,6 +30,17 @@ def in_use_by_orphan(address: str, verb: str, what: str, owner: str, place: Plac
     )
 
 
+def name_of_orphan(address: str) -> Diagnostic:
+    """Tell that something new cannot have this name: what is made does not take over what lies there, whoever it belonged to."""
+    return Diagnostic(
+        code="name-taken",
+        summary="The name is taken",
+        detail=f"`{address}` cannot be used here: something of this name is on this host and has no record.",
+        address=address,
+        hint=f"choose another name; `herocloud state adopt {address}` takes it back into the records, `herocloud state gc` removes it",
+    )
+
+
 def adoption_offered(address: str, what: str, place: Place | None) -> Diagnostic:
     """Tell that a VM without a record could be taken back as it is."""
     return Diagnostic(

@@ -50,12 +50,39 @@ def test_a_slice_is_free_then_in_use_then_free_again(daemon: Any) -> None:
 
 def test_a_vm_without_a_record_keeps_its_slice(daemon: Any) -> None:
     daemon.call("deploy_vm", name="web", slice_sid="s3", image="tiny", wait=30)
-    command = [sys.executable, "-m", "herocloud", "--data-dir", str(daemon.folder), "state", "rm", "vm.web", "--stack", "imperative"]
-    subprocess.run(command, check=True, capture_output=True)
+    forget(daemon, "vm.web")
     assert daemon.refused("deploy_vm", name="other", slice_sid="s3", image="tiny").code == -32002
     daemon.service.desk.sight.look_now()
     assert daemon.call("get_slice", slice_sid="s3")["state"] == "InUse"
     assert daemon.call("node_status")["slices_in_use"] == 1
+
+
+@pytest.mark.parametrize("secret", ["", "known"])
+def test_a_vm_without_a_record_is_taken_over_by_no_deployment(daemon: Any, secret: str) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s3", image="tiny", secret=secret, wait=30)["sid"]
+    forget(daemon, "vm.web")
+    for given in ("", "guessed", "known"):
+        refused = daemon.refused("deploy_vm", name="web", slice_sid="s4", image="tiny", secret=given, wait=30)
+        assert (refused.code, [found["code"] for found in refused.data["diagnostics"]]) == (-32003, ["name-taken"])
+        assert "`herocloud state adopt vm.web`" in refused.data["diagnostics"][0]["hint"]
+    assert daemon.call("list_vms") == []
+    assert [thing.parts["machine"]["sid"] for thing in daemon.service.desk.sight.look_now().values() if thing.address == "vm.web"] == [sid]
+
+
+@pytest.mark.parametrize("name", ["web", "web-data"])
+def test_a_vm_without_a_record_is_taken_over_by_no_clone(daemon: Any, name: str) -> None:
+    daemon.call("deploy_vm", name="web", slice_sid="s3", image="tiny", wait=30)
+    sid = daemon.call("deploy_vm", name="first", slice_sid="s1", image="tiny", wait=30)["sid"]
+    forget(daemon, "vm.web")
+    if name == "web":
+        assert daemon.refused("clone_vm", sid=sid, name="web", wait=30).code == -32003
+    else:
+        assert daemon.call("clone_vm", sid=sid, name=name, wait=30)["status"] == "done"
+
+
+def forget(daemon: Any, address: str) -> None:
+    command = [sys.executable, "-m", "herocloud", "--data-dir", str(daemon.folder), "state", "rm", address, "--stack", "imperative"]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def test_a_race_for_one_slice_has_one_winner(daemon: Any) -> None:
