@@ -3,10 +3,12 @@
 A VM behind a secret counts in the totals and has no line of its own.
 """
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 import herocloud
 from herocloud.model import powers
+from herocloud.model.errors import HerocloudError
 from herocloud.model.worlds import Record
 from herocloud.rpc.call_counts import BOUNDS, CallCounts
 from herocloud.rpc.desk import Desk, secret_of
@@ -21,8 +23,14 @@ Sample = tuple[Labels, float]
 
 
 def write(desk: Desk, restarts: Mapping[str, int], drifted: int, schedules: SnapshotSchedules, calls: CallCounts) -> str:
-    """Return all metrics as text."""
-    return "".join((*_lines(desk, restarts, drifted), *_of_schedules(schedules), *_of_calls(calls)))
+    """Return all metrics as text; while the state cannot be read, those that come from it are left out and not made up."""
+    try:
+        stated = [*_of_state(desk, restarts), *_of_schedules(schedules)]
+    except (HerocloudError, OSError, sqlite3.Error):
+        stated = []
+    says = "Whether the state can be read; while it cannot, there are no metrics of host and VMs."
+    readable = _metric("herocloud_state_readable", "gauge", says, [({}, bool(stated))])
+    return "".join((*_of_daemon(desk, drifted), *readable, *stated, *_of_calls(calls)))
 
 
 def _of_calls(calls: CallCounts) -> Iterator[str]:
@@ -52,13 +60,23 @@ def _of_schedules(schedules: SnapshotSchedules) -> Iterator[str]:
     yield from _metric("herocloud_scheduled_snapshots_total", "counter", says, counts)
 
 
-def _lines(desk: Desk, restarts: Mapping[str, int], drifted: int) -> Iterator[str]:
+def _of_daemon(desk: Desk, drifted: int) -> Iterator[str]:
+    yield from _metric("herocloud_build_info", "gauge", "The version.", [({"version": herocloud.__version__}, 1)])
+    yield from _metric("herocloud_start_time_seconds", "gauge", "When the daemon started.", [({}, desk.started)])
+    says = "Resources that differ from their records."
+    yield from _metric("herocloud_drifted_resources", "gauge", says, [({}, drifted)])
+    yield from _metric("herocloud_jobs_open", "gauge", "Jobs that have not ended.", [({}, len(desk.jobs.open()))])
+    ended = [({"method": method, "status": status}, count) for (method, status), count in sorted(desk.jobs.ended_total.items())]
+    yield from _metric("herocloud_jobs_ended_total", "counter", "Jobs that have ended, since the daemon started.", ended)
+    yield from _metric("herocloud_events_total", "counter", "Events, ever.", [({}, desk.events.last)])
+    yield from _metric("herocloud_event_subscribers", "gauge", "Streams of events that are open.", [({}, desk.events.subscribers)])
+
+
+def _of_state(desk: Desk, restarts: Mapping[str, int]) -> Iterator[str]:
     host, recorded = desk.host, desk.recorded
     vms = [record for records in recorded.records.values() for record in records.values() if record.kind == "vm"]
     states = [_state(desk, record) for record in vms]
     held = {sid for record in vms for sid in record.spec.get("slices") or ()}
-    yield from _metric("herocloud_build_info", "gauge", "The version.", [({"version": herocloud.__version__}, 1)])
-    yield from _metric("herocloud_start_time_seconds", "gauge", "When the daemon started.", [({}, desk.started)])
     slices = [({"state": "free"}, len(host.slices) - len(held)), ({"state": "in_use"}, len(held))]
     yield from _metric("herocloud_slices", "gauge", "Slices by state.", slices)
     yield from _metric("herocloud_host_memory_bytes", "gauge", "Memory of the host.", [({}, host.memory)])
@@ -75,13 +93,6 @@ def _lines(desk: Desk, restarts: Mapping[str, int], drifted: int) -> Iterator[st
     yield from _metric("herocloud_vm_up", "gauge", "Whether a VM runs.", up)
     again = [(_labels(record), restarts.get(record.sid or "", 0)) for record, _ in shown]
     yield from _metric("herocloud_vm_restarts_total", "counter", "How often a VM was started again by its policy.", again)
-    says = "Resources that differ from their records."
-    yield from _metric("herocloud_drifted_resources", "gauge", says, [({}, drifted)])
-    yield from _metric("herocloud_jobs_open", "gauge", "Jobs that have not ended.", [({}, len(desk.jobs.open()))])
-    ended = [({"method": method, "status": status}, count) for (method, status), count in sorted(desk.jobs.ended_total.items())]
-    yield from _metric("herocloud_jobs_ended_total", "counter", "Jobs that have ended, since the daemon started.", ended)
-    yield from _metric("herocloud_events_total", "counter", "Events, ever.", [({}, desk.events.last)])
-    yield from _metric("herocloud_event_subscribers", "gauge", "Streams of events that are open.", [({}, desk.events.subscribers)])
     yield from _metric("herocloud_state_serial", "gauge", "The serial of the state.", [({}, recorded.serial)])
     waiting = sum(1 for pending in recorded.unfinished if not pending.alive)
     yield from _metric("herocloud_unfinished_applies", "gauge", "Applies that wait to be resumed.", [({}, waiting)])

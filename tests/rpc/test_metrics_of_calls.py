@@ -53,3 +53,17 @@ def test_the_history_of_a_stack_that_never_was_is_not_found(daemon: Any) -> None
     assert daemon.refused("state_log", stack="nope").code == -32001
     assert len(daemon.call("state_log", stack="imperative", secret="known")) == 1
     assert daemon.call("state_log") == []
+
+
+def test_a_state_that_cannot_be_read_takes_its_own_metrics_away_and_no_others(daemon: Any) -> None:
+    daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)
+    state = daemon.folder / "state.db"
+    state.rename(daemon.folder / "away.db")
+    answer = daemon.request("GET", "/metrics")
+    found = answer.body.decode().splitlines()
+    assert answer.status == 200
+    assert "herocloud_state_readable 0" in found
+    assert 'herocloud_rpc_duration_seconds_count{method="deploy_vm"} 1' in found
+    assert not [line for line in found if line.startswith("herocloud_vm")]
+    (daemon.folder / "away.db").rename(state)
+    assert {"herocloud_state_readable 1", 'herocloud_vms{state="running"} 1'} <= set(lines(daemon))
