@@ -1,5 +1,6 @@
 """The optional listener over TCP: only where an address and a token file are named, and the file is its owner's alone."""
 
+import ipaddress
 import os
 import socket
 import stat
@@ -34,7 +35,20 @@ def parse(address: str, token_file: Path | None, certificate: Path | None, key: 
         raise _refuse("no-token", "There is no token", detail, "name a file of mode 0600 that holds it with `--token-file`")
     if certificate is not None or key is not None:
         _require_pair(certificate, key)
+    elif not _is_loopback(host.strip("[]")):
+        detail = f"`{host}` may be reached from other hosts, and without TLS whoever is on the way reads the token and all else."
+        hint = "give `--tls-certificate` and `--tls-key`, or listen at `127.0.0.1` behind something that speaks TLS"
+        raise _refuse("no-tls", "There is no TLS", detail, hint)
     return Tcp(host.strip("[]"), int(port), token_file, certificate, key)
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether only this host reaches an address, or everything that a name stands for."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
 
 
 def _require_pair(certificate: Path | None, key: Path | None) -> None:

@@ -207,6 +207,23 @@ def test_a_token_that_is_open_or_short_is_refused(tmp_path: Path, content: str, 
     assert caught.value.diagnostics[0].code == code
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0:8443", "[::]:8443", "192.0.2.7:8443", "[fd00::7]:8443"])
+def test_an_address_that_others_reach_wants_tls(tmp_path: Path, address: str) -> None:
+    token = tmp_path / "token"
+    token.write_text("t" * 32)
+    token.chmod(0o600)
+    with pytest.raises(Refused, match="TLS"):
+        daemon_process.read_listener(address, token, None, None)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8443", "127.9.9.9:8443", "[::1]:8443", "localhost:8443"])
+def test_the_loopback_needs_no_tls(tmp_path: Path, address: str) -> None:
+    token = tmp_path / "token"
+    token.write_text("t" * 32)
+    token.chmod(0o600)
+    assert daemon_process.read_listener(address, token, None, None) is not None
+
+
 def test_without_a_token_file_there_is_no_listener() -> None:
     with pytest.raises(Refused) as caught:
         daemon_process.read_listener("127.0.0.1:8443", None, None, None)
