@@ -31,12 +31,16 @@ class Due(NamedTuple):
 
 
 def find_due(folder: Path, boot_id: str) -> Due:
-    """Return whether the host was rebooted, and which stacks have VMs that should run. The first look of all only remembers the boot."""
+    """Return whether the host was rebooted, and which stacks have VMs that should run.
+
+    The first look of all goes by the boot in which something was done here last: VMs that it started have lost their power since.
+    """
     try:
         known = (folder / MARK).read_text(encoding="ascii").strip()
     except FileNotFoundError:
-        settle(folder, boot_id)
-        known = boot_id
+        known = lookups.last_boot(folder) or boot_id
+        if known == boot_id:
+            settle(folder, boot_id)
     recorded = lookups.read_recorded(folder)
     stacks = tuple(
         stack

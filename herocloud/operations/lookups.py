@@ -342,3 +342,14 @@ def past_applies(folder: Path) -> list[PastApply]:
         return []
     with opened:
         return opened.applies()
+
+
+def last_boot(folder: Path) -> str | None:
+    """Return the boot of the host in which something was applied last; nothing where nothing was."""
+    from herocloud.state import store
+
+    opened = store.open_state(folder, write=False)
+    if opened is None:
+        return None
+    with opened:
+        return opened.last_boot()

@@ -55,6 +55,18 @@ def test_the_first_boot_after_the_units_were_written_brings_vms_back(shop: Any, 
     assert powers(shop) == {"vm.web": "running", "vm.idle": "stopped"}
 
 
+def test_a_boot_brings_vms_back_that_no_daemon_and_no_unit_knew_of_before(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    reboot(shop, monkeypatch, "the next boot")
+    assert "brought back vm.web" in shop.done("daemon", "run", "--boot-only").err
+    assert powers(shop) == {"vm.web": "running", "vm.idle": "stopped"}
+
+
+def test_what_was_applied_in_this_boot_is_not_brought_back(shop: Any) -> None:
+    world.set_power(shop.data_folder, "vm.web", "stopped", "shop")
+    assert "has not booted" in shop.done("daemon", "run", "--boot-only").err
+    assert powers(shop)["vm.web"] == "stopped"
+
+
 def test_the_state_log_says_who_brought_them_back(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.done("daemon", "install", "--units", "units")
     reboot(shop, monkeypatch, "the next boot")
