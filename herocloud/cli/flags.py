@@ -103,6 +103,12 @@ class Approving(NamedTuple):
     input: Annotated[bool, option("--input/--no-input", help="Whether questions may be asked; never without a terminal.")] = True
 
 
+class NeverAsking(NamedTuple):
+    """For commands that ask nothing: scripts that approve everything may say so to these too."""
+
+    auto_approve: Annotated[bool, switch("--auto-approve", "--yes", "-y", help="Taken as elsewhere; this command asks nothing.")] = False
+
+
 class Executing(NamedTuple):
     """How to run steps."""
 

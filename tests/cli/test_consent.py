@@ -129,3 +129,9 @@ def test_a_no_on_a_terminal_changes_nothing(herocloud: Any, applied: Path, spawn
     assert asked.wait(timeout=60) == 12
     os.close(ours)
     assert _world(herocloud) == before
+
+
+@pytest.mark.usefixtures("applied")
+@pytest.mark.parametrize("words", [("protect", "vm.web[0]", "-y"), ("protect", "--off", "vm.web[0]", "--yes"), ("rm", "vm.web[0]", "-y")])
+def test_commands_that_ask_nothing_take_the_approval_of_everything_too(herocloud: Any, words: tuple[str, ...]) -> None:
+    herocloud.done("state", *words)

@@ -79,7 +79,13 @@ def move(
     )
 
 
-def remove(call: Call, address: ADDRESS, stack: flags.Stack = None, lock_timeout: flags.LockTimeout = "30s") -> int:
+def remove(
+    call: Call,
+    address: ADDRESS,
+    approval: flags.NeverAsking,  # noqa: ARG001  (a flag that changes nothing)
+    stack: flags.Stack = None,
+    lock_timeout: flags.LockTimeout = "30s",
+) -> int:
     """Forget a record; the machine is not touched."""
     how = requests.make_plain_how(call, lock_timeout)
     record = record_edits.remove(call.folder, address, requests.choose_stack(call, stack), how)
@@ -97,6 +103,7 @@ def protect(
     call: Call,
     *,
     address: ADDRESS,
+    approval: flags.NeverAsking,  # noqa: ARG001  (a flag that changes nothing)
     off: Annotated[bool, flags.option("--off", variable="", help="Take the protection away.")] = False,
     stack: flags.Stack = None,
     lock_timeout: flags.LockTimeout = "30s",
