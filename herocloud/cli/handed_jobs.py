@@ -120,7 +120,7 @@ def look_up(client: "Client", job: str, patience: Patience) -> Mapping[str, Any]
 
 
 def _rest(client: "Client", job: str, first: int) -> Iterator[Event]:
-    """Yield what is in the log from a number on; where that cannot be had, how the job ended is told all the same."""
+    """Yield what is in the log from a number on; without it the job still says how it ended."""
     from herocloud.rpc.client.call_errors import ClientError
 
     try:

@@ -1,4 +1,4 @@
-"""How an apply went, for whoever was not there when it ended: the result that its executor returned, read back from the journal.
+"""How an apply went, for those who were not there when it ended: the result that its executor returned, read back from the journal.
 
 The journal keeps what became of each step. What an executor says in passing, its notes, is not in it.
 """

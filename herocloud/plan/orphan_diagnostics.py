@@ -31,7 +31,7 @@ def in_use_by_orphan(address: str, verb: str, what: str, owner: str, place: Plac
 
 
 def name_of_orphan(address: str) -> Diagnostic:
-    """Tell that something new cannot have this name: what is made does not take over what lies there, whoever it belonged to."""
+    """Tell that something new cannot have this name: making a thing never takes over what lies there already."""
     return Diagnostic(
         code="name-taken",
         summary="The name is taken",

@@ -36,7 +36,7 @@ def parse(address: str, token_file: Path | None, certificate: Path | None, key: 
     if certificate is not None or key is not None:
         _require_pair(certificate, key)
     elif not _is_loopback(host.strip("[]")):
-        detail = f"`{host}` may be reached from other hosts, and without TLS whoever is on the way reads the token and all else."
+        detail = f"`{host}` may be reached from other hosts, and without TLS everybody on the way reads the token and all else."
         hint = "give `--tls-certificate` and `--tls-key`, or listen at `127.0.0.1` behind something that speaks TLS"
         raise _refuse("no-tls", "There is no TLS", detail, hint)
     return Tcp(host.strip("[]"), int(port), token_file, certificate, key)

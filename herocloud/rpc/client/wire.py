@@ -43,9 +43,9 @@ def read_answer(body: bytes) -> Any:
     try:
         answer = json.loads(body)
     except ValueError as broken:
-        raise NoAnswer(f"what came back is no JSON: {body[:80].decode(errors='replace')!r}") from broken
+        raise NoAnswer(f"the answer cannot be read as JSON: {body[:80].decode(errors='replace')!r}") from broken
     if not isinstance(answer, dict):
-        raise NoAnswer(f"what came back is no answer of JSON-RPC: {body[:80].decode(errors='replace')!r}")
+        raise NoAnswer(f"this does not answer a call of JSON-RPC: {body[:80].decode(errors='replace')!r}")
     if "jsonrpc" not in answer:
         raise NotLetIn("; ".join(found["detail"] for found in answer.get("diagnostics", ())) or f"{body[:80].decode(errors='replace')}")
     if "error" in answer:
