@@ -29,11 +29,18 @@ ALIVE = ("running", "paused", *GIVEN_UP, *HELD)
 KEEPER = "keeper"
 """A field of a machine that is there only when it is wrong: what became of the process that starts it again."""
 KEEPER_DEAD, KEEPER_HALTED = "dead", "stopped by a signal"
+"""What becomes of a keeper, and of what works beside a VMM."""
 LEAVING = "leaving"
 """A field of a machine that is there only when it is wrong: devices that its guest still has, and does not get back when it reboots."""
 BOOTS = "boots"
 """A field of a machine that is there only when it is wrong: what it would boot the next time is not what it booted."""
-ONLY_SEEN = frozenset({KEEPER, LEAVING, BOOTS})
+ATTENDANT = "attendant"
+"""A field of a machine that is there only when it is wrong: what became of the process that reads its serial port."""
+SHARING = "sharing"
+"""A field of a machine that is there only when it is wrong: what became of the daemons that serve its shares."""
+UNKEPT = "without a keeper"
+"""Of a process beside a VMM: it works, and nobody would start it again when it ends."""
+ONLY_SEEN = frozenset({KEEPER, LEAVING, BOOTS, ATTENDANT, SHARING})
 """Fields of a machine that no target has: each says what is wrong with one that runs."""
 
 WHY = {

@@ -114,13 +114,19 @@ def drift_field(difference: Difference) -> FieldDiff:
 
 
 def _why_drifted(difference: Difference) -> str:
-    if difference.path == f"machine.{powers.KEEPER}":
-        return "nobody would start it again when it ends; its process gets a new keeper"
-    if difference.path == f"machine.{powers.BOOTS}":
-        return "it would boot something else when it is started again; its copy is made again"
-    if difference.path == f"machine.{powers.LEAVING}":
-        return "the guest was asked to let go of it, and has lost it after its next reboot"
+    if difference.path in _WHY_SEEN:
+        return _WHY_SEEN[difference.path]
     return powers.WHY.get(str(difference.before) if difference.path == "power" else "", "changed outside herocloud")
+
+
+_WHY_SEEN = {
+    f"machine.{powers.KEEPER}": "nobody would start it again when it ends; its process gets a new keeper",
+    f"machine.{powers.ATTENDANT}": "nobody reads its serial port, or nobody would when that process ends; another one takes its place",
+    f"machine.{powers.SHARING}": "a share has no daemon, or would have none when that ends; another one takes its place",
+    f"machine.{powers.BOOTS}": "it would boot something else when it is started again; its copy is made again",
+    f"machine.{powers.LEAVING}": "the guest was asked to let go of it, and has lost it after its next reboot",
+}
+"""Why what is only seen is wrong, and what is done about it."""
 
 
 def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:

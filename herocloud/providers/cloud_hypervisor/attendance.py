@@ -1,14 +1,15 @@
 """Starting and ending the attendant of a VM (see `attendant`), and what it boots a VM with when its VMM was started again."""
 
-import signal
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from herocloud.kits import durable_files, jsons
+from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.providers.cloud_hypervisor import attendant, file_layout
-from herocloud.providers.vmm import cages, folders, grants, identity, launch
+from herocloud.providers.vmm import cages, companions, folders, grants, identity
 from herocloud.providers.vmm.launch import Launch
 
 if TYPE_CHECKING:
@@ -44,12 +45,20 @@ def let_look(data: Path, sid: str) -> None:
 
 def start(data: Path, sid: str) -> None:
     """Start the attendant where it does not run, beside a VMM that runs."""
-    if identity.running(data, sid, _NAME) is not None:
-        return
+    if identity.running(data, sid, _NAME) is None:
+        bring_back(data, sid)
+
+
+def bring_back(data: Path, sid: str) -> None:
+    """Have an attendant work and be kept beside a VMM that runs, whatever became of the one before."""
     let_look(data, sid)
-    what = of(data, sid)
-    launch.launch(what)
-    launch.keep(what.record, kept=True)
+    companions.bring_back(of(data, sid))
+
+
+def with_flaw(data: Path, sid: str, machine: Part) -> Part:
+    """Return a machine that runs with what became of its attendant; nothing is added while it works."""
+    flaw = companions.flaw(identity.record_path(data, sid, _NAME))
+    return machine if machine is None or flaw is None else {**machine, powers.ATTENDANT: flaw}
 
 
 def wait(data: Path, sid: str) -> None:
@@ -62,18 +71,7 @@ def wait(data: Path, sid: str) -> None:
 
 def end(data: Path, sid: str) -> None:
     """End the attendant."""
-    record = identity.record_path(data, sid, _NAME)
-    launch.keep(record, kept=False)
-    process = identity.read(record)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process is not None:
-            identity.send(process, number)
-            if identity.wait_for_death(process, _PATIENCE):
-                break
-    launch.dismiss(record)
-    launch.forget(record)
-    for path in record.parent.glob(f"{record.name}*"):
-        path.unlink(missing_ok=True)
+    companions.end(identity.record_path(data, sid, _NAME))
 
 
 def write_config(data: Path, sid: str, config: "VmConfig") -> None:

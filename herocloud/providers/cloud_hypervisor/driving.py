@@ -7,7 +7,15 @@ from pathlib import Path
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.model.steps import Step
-from herocloud.providers.cloud_hypervisor import device_changes, installation, live_view, memory_transfers, readings, vmm_process
+from herocloud.providers.cloud_hypervisor import (
+    attendance,
+    device_changes,
+    installation,
+    live_view,
+    memory_transfers,
+    readings,
+    vmm_process,
+)
 from herocloud.providers.cloud_hypervisor.client import Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.device_changes import Change
 from herocloud.providers.cloud_hypervisor.observing import NAME
@@ -91,6 +99,15 @@ class _Control(Control):
     def prepare_again(self, place: Place, mark: Mark, given: Supplies) -> None:
         """Write down how the machine is started again."""
         vmm_process.prepare_again(place, mark, given)
+
+    def with_companions(self, folder: Path, sid: str, machine: Part) -> Part:
+        """Return a machine that runs with what became of the processes beside its VMM."""
+        return attendance.with_flaw(folder, sid, super().with_companions(folder, sid, machine))
+
+    def bring_companions_back(self, place: Place, machine: Part) -> None:
+        """Have the processes beside a VMM that runs work and be kept."""
+        super().bring_companions_back(place, machine)
+        attendance.bring_back(place.data, place.sid)
 
     def boot(self, place: Place, mark: Mark, work: Work) -> None:
         """Start the guest, or let it go on, or go on with what was kept of its memory."""

@@ -52,7 +52,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     }
     if not any(marked_thing.mark.booted for marked_thing in marked_things):
         return parts
-    from herocloud.providers.vmm import boot_files, identity, responsiveness
+    from herocloud.providers.vmm import boot_files, identity, responsiveness, virtiofs
 
     alive = [
         marked_thing
@@ -63,7 +63,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
         return parts
     from concurrent.futures import ThreadPoolExecutor
 
-    from herocloud.providers.cloud_hypervisor import live_view, readings
+    from herocloud.providers.cloud_hypervisor import attendance, live_view, readings
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
         looks = pool.map(lambda one: live_view.look(folder, one.sid), alive)
@@ -76,12 +76,10 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
             seen = live_view.look(folder, one.sid, responsiveness.PATIENCE)
             if seen is None and (before == math.inf or responsiveness.work_done(folder, one.sid) > before):
                 unheard = "running"
-        parts[one.sid] = {
-            "machine": responsiveness.with_keeper(
-                folder, one.sid, boots.with_flaw(one.sid, one.mark, readings.machine_part(one.mark.machine, seen))
-            ),
-            "power": seen.power if seen is not None else unheard,
-        }
+        machine = boots.with_flaw(one.sid, one.mark, readings.machine_part(one.mark.machine, seen))
+        for look_at in (responsiveness.with_keeper, virtiofs.with_flaw, attendance.with_flaw):
+            machine = look_at(folder, one.sid, machine)
+        parts[one.sid] = {"machine": machine, "power": seen.power if seen is not None else unheard}
     boots.keep()
     return parts
 

@@ -50,7 +50,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     }
     if not any(marked_thing.mark.booted for marked_thing in marked_things):
         return parts
-    from herocloud.providers.vmm import boot_files, files, folders, identity, responsiveness
+    from herocloud.providers.vmm import boot_files, files, folders, identity, responsiveness, virtiofs
 
     alive = [
         marked_thing
@@ -70,10 +70,9 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
         # One that can only be looked at would have its power cut at the next change.
         can_act = seen is not None and command_inputs.sockets_of(folder, vm.sid).control.exists()
         unheard = "running" if can_act else responsiveness.power_without_answer(folder, vm.sid)
+        machine = boots.with_flaw(vm.sid, vm.mark, queries.machine_part(vm.mark.machine, seen))
         parts[vm.sid] = {
-            "machine": responsiveness.with_keeper(
-                folder, vm.sid, boots.with_flaw(vm.sid, vm.mark, queries.machine_part(vm.mark.machine, seen))
-            ),
+            "machine": virtiofs.with_flaw(folder, vm.sid, responsiveness.with_keeper(folder, vm.sid, machine)),
             "power": vitals.power_of(folder, vm.sid, vm.mark, seen) if unheard == "running" else unheard,
         }
         vitals.note(folder, vm.sid, vm.owner.address, vm.mark, seen)

@@ -130,6 +130,18 @@ def find(data: Path, sid: str) -> Identity | None:
     return max(found, key=lambda one: (one.started, one.pid), default=None)
 
 
+def children(process: Identity, name: str) -> list[Identity]:
+    """Return the children of a process that run a program of this name; none where the kernel does not tell."""
+    found = []
+    with contextlib.suppress(OSError):
+        for number in (_PROC / f"{process.pid}/task/{process.pid}/children").read_text().split():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                stat = (_PROC / number / "stat").read_text()
+                if stat.partition("(")[2].rpartition(")")[0] == name:
+                    found.append(Identity(int(number), int(_split(stat)[1][19]), boot_id()))
+    return found
+
+
 def _holds_another(process: Path) -> bool:
     """Return whether a process holds the lock of a companion: one that works beside a VMM may be started with the VMM's environment."""
     try:

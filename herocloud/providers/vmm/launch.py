@@ -114,7 +114,7 @@ while :; do
         printf '%s\\n' gave-up >"$record.left"
         leave
     }
-    sleep "$pause"
+    sleep "$pause" 8>&- 9>&-
     [ -e "$record.stop" ] && leave
     tries=$((tries + 1))
     pause=$((pause < 32 ? pause * 2 : 60))
@@ -133,7 +133,8 @@ itself off: `.signals` names the log and the words, and the code is then that of
 of a shell that was killed: it waits for the lock that the process holds, and does not learn its exit
 code, which counts as a failure then. One that stands by what works beside a VMM did not start it either: it waits for the end of a pipe,
 and for a VMM that is over starts nothing again. Where systemd runs, all that is left of a unit ends with the shell that is its first
-process, so that one lets the process beside hear that it is over (the lock is free) and write down its last words."""
+process, so that one lets the process beside hear that it is over (the lock is free) and write down its last words. A
+pause holds no lock: it may outlive a shell that is killed, and would keep the next one out."""
 
 _DETACH = """\
 cd / || exit
@@ -295,19 +296,26 @@ def is_kept(record: Path) -> bool:
     return not _beside(record, "stop").exists()
 
 
+def keeper_of(record: Path) -> Identity | None:
+    """Return who the shell beside a process is, or was."""
+    return identity.read(_beside(record, "keeper"))
+
+
 def has_keeper(record: Path) -> bool:
     """Return whether the shell beside a process lives, which starts it again."""
-    keeper = identity.read(_beside(record, "keeper"))
+    keeper = keeper_of(record)
     return keeper is not None and identity.is_alive(keeper)
 
 
 def dismiss(record: Path, patience: float = 10.0) -> None:
     """End the shell beside a process that is dead, and wait until nobody holds the lock."""
-    keeper = identity.read(_beside(record, "keeper"))
+    keeper = keeper_of(record)
     until = time.monotonic() + patience
     while identity.is_held(record) or (keeper is not None and identity.is_alive(keeper)):
         if keeper is not None:
             identity.send(keeper, signal.SIGTERM)
+            # One that a signal has stopped hears nothing else.
+            identity.send(keeper, signal.SIGCONT)
         if time.monotonic() > until:
             raise Temporary(f"`{_beside(record, 'lock')}` is still held by a process that was started for this VM")
         time.sleep(_STEP)

@@ -129,6 +129,14 @@ class Control(ABC):
     def end_moving(self, sid: str, mark: Mark | None, work: Work) -> None:  # noqa: B027  (most can begin again at once)
         """Wait for the end of what somebody who is gone had the process do with its memory, and throw it away."""
 
+    def with_companions(self, folder: Path, sid: str, machine: Part) -> Part:
+        """Return a machine that runs with what became of the processes beside its VMM; nothing is added while they work."""
+        return virtiofs.with_flaw(folder, sid, machine)
+
+    def bring_companions_back(self, place: Place, machine: Part) -> None:
+        """Have the processes beside a VMM that runs work and be kept."""
+        virtiofs.bring_back(place.data, place.sid, machine, place.owner.address)
+
     @abstractmethod
     def worded(self, step: Step) -> AbstractContextManager[None]:
         """Turn what the hypervisor answers into errors that the loop understands."""
@@ -228,6 +236,7 @@ class MachineDriver:
             self._control.prepare_again(place, wanted, given)
             if target["restart"] != "no":
                 responsiveness.adopt(self._folder, sid)
+            self._control.bring_companions_back(place, target)
         if given.is_complete(target):
             grants.take_back(self._folder, sid, given.needs_of(target))
 
@@ -259,7 +268,7 @@ class MachineDriver:
         if not self._control.is_living(sid, mark):
             return mark.machine
         real = boot_files.BootLook(self._folder).with_flaw(sid, mark, self._control.machine(sid, mark))
-        return responsiveness.with_keeper(self._folder, sid, real)
+        return self._control.with_companions(self._folder, sid, responsiveness.with_keeper(self._folder, sid, real))
 
     # Power: a process, and whether its guest runs.
 

@@ -4,16 +4,18 @@ The daemon is started like a VMM, with a record and a lock of its own, and is st
 itself finds its daemon gone: it ends with the connection. A program of the host does this work, the same for every hypervisor.
 """
 
+import functools
 import os
 import shutil
-import signal
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import files, folders, identity, launch, users
+from herocloud.providers.vmm import companions, files, folders, identity, launch, users
+from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 
 MISSING = "the program virtiofsd is missing; install the package virtiofsd"
@@ -55,40 +57,54 @@ def shares_of(data: Path, sid: str, part: Part) -> list[Share]:
 def start(data: Path, sid: str, part: Part, address: str) -> None:
     """Start a daemon for each share, and wait until each listens."""
     end(data, sid)
-    for number, (use, share) in enumerate(zip(part["shares"], shares_of(data, sid, part), strict=True)):
-        folder = files.require(Path(use["path"]), "the shared folder")
+    bring_back(data, sid, part, address)
+
+
+def bring_back(data: Path, sid: str, part: Part, address: str) -> None:
+    """Have a daemon work and be kept for each share that has none."""
+    for number, share in enumerate(shares_of(data, sid, part)):
+        if companions.flaw(_record(data, sid, number)) is None:
+            continue
+        folder = files.require(Path(part["shares"][number]["path"]), "the shared folder")
         if "," in str(folder):
             raise Permanent(f"`{folder}` has a comma, and virtiofsd would take what is behind it for options")
         command = [require_program(address), f"--fd={_SOCKET}", "-o", f"source={folder}", "-o", "cache=auto"]
-        record = identity.record_path(data, sid, f"{_NAME}{number}")
-        environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}{number}"}
-        unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}{number}"
-        # It serves files of all users and so needs its own rights; the VM's user gets to the socket, and to nothing else of it.
-        what = Launch(record, command, share.socket, "always", environment, unit, listens=share.socket, client=users.of(data, sid))
-        process = launch.launch(what)
-        until = time.monotonic() + _PATIENCE
-        # The socket is there before the daemon is, so what tells is that the daemon stays.
-        while not share.socket.exists() or identity.wait_for_death(process, _SETTLING):
-            if not identity.is_alive(process):
-                raise Permanent(f"virtiofsd does not share `{folder}`{launch.said(record.with_name(f'{record.name}.log'))}")
-            if time.monotonic() > until:
-                raise Temporary(f"virtiofsd has not begun to share `{folder}` within {_PATIENCE:g} s")
-            time.sleep(_STEP)
-        launch.keep(record, kept=True)
+        companions.bring_back(_launch_of(data, sid, number, share, command), functools.partial(_wait_until_settled, share, folder))
+
+
+def _launch_of(data: Path, sid: str, number: int, share: Share, command: list[str]) -> Launch:
+    environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}{number}"}
+    unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}{number}"
+    # It serves files of all users and so needs its own rights; the VM's user gets to the socket, and to nothing else of it.
+    own = _record(data, sid, number)
+    return Launch(own, command, share.socket, "always", environment, unit, listens=share.socket, client=users.of(data, sid))
+
+
+def _wait_until_settled(share: Share, folder: Path, record: Path, process: Identity) -> None:
+    until = time.monotonic() + _PATIENCE
+    # The socket is there before the daemon is, so what tells is that the daemon stays.
+    while not share.socket.exists() or identity.wait_for_death(process, _SETTLING):
+        if not identity.is_alive(process):
+            raise Permanent(f"virtiofsd does not share `{folder}`{launch.said(record.with_name(f'{record.name}.log'))}")
+        if time.monotonic() > until:
+            raise Temporary(f"virtiofsd has not begun to share `{folder}` within {_PATIENCE:g} s")
+        time.sleep(_STEP)
+
+
+def with_flaw(data: Path, sid: str, machine: Part) -> Part:
+    """Return a machine that runs with what became of the daemons of its shares; nothing is added while they work."""
+    if machine is None or not machine["shares"]:
+        return machine
+    flaws = [(share.tag, companions.flaw(_record(data, sid, number))) for number, share in enumerate(shares_of(data, sid, machine))]
+    said = ", ".join(f"{tag} {flaw}" for tag, flaw in flaws if flaw is not None)
+    return {**machine, powers.SHARING: said} if said else machine
 
 
 def end(data: Path, sid: str) -> None:
     """End the daemons of a VM."""
     for lock in sorted(folders.machine_folder(data, sid).glob(f"{identity.RECORD}{_NAME}*.lock")):
-        record = lock.with_suffix("")
-        launch.keep(record, kept=False)
-        process = identity.read(record)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if process is not None:
-                identity.send(process, number)
-                if identity.wait_for_death(process, _PATIENCE):
-                    break
-        launch.dismiss(record)
-        launch.forget(record)
-        for path in record.parent.glob(f"{record.name}*"):
-            path.unlink(missing_ok=True)
+        companions.end(lock.with_suffix(""))
+
+
+def _record(data: Path, sid: str, number: int) -> Path:
+    return identity.record_path(data, sid, f"{_NAME}{number}")

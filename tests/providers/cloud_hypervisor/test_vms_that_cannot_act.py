@@ -181,3 +181,21 @@ def test_list_drift_and_plan_show_a_stopped_process_and_one_apply_lets_it_go_on(
     assert "No changes." in site.done("plan").out
     assert "running" in site.done("vm", "list").out
     assert identity.running(site.data_folder, sid) == process
+
+
+def test_drift_and_plan_show_an_attendant_that_nobody_starts_again_and_one_apply_does(site: Any) -> None:
+    (sid,) = [path.name for path in (site.data_folder / "vms").iterdir()]
+    vmm, first = identity.running(site.data_folder, sid), identity.running(site.data_folder, sid, "-console")
+    shell = identity.read(identity.record_path(site.data_folder, sid, "-console.keeper"))
+    for process in (shell, first):
+        assert process is not None
+        identity.send(process, signal.SIGKILL)
+        assert identity.wait_for_death(process, 10)
+    assert "vm.web   machine.attendant is dead" in site.done("drift").out
+    assert "0 to add, 1 to change, 0 to destroy" in site.done("plan").out
+    site.done("apply", "-y")
+    assert "No drift." in site.done("drift").out
+    assert "No changes." in site.done("plan").out
+    second = identity.running(site.data_folder, sid, "-console")
+    assert second not in (None, first)
+    assert identity.running(site.data_folder, sid) == vmm

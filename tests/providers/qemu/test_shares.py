@@ -52,6 +52,24 @@ def test_it_comes_back_for_a_vm_that_comes_back(shared, eventually) -> None:
     assert eventually(lambda: (found := _daemon(shared)) is not None and found != first)
 
 
+@pytest.mark.parametrize(("victims", "flaw"), [("both", "shared dead"), ("shell", "shared without a keeper")])
+def test_one_that_nobody_starts_again_is_seen_and_comes_back(shared, eventually, victims, flaw) -> None:
+    _start(shared)
+    first = _daemon(shared)
+    assert virtiofs.with_flaw(shared.data, "v1", shared.part) == shared.part
+    shell = identity.read(identity.record_path(shared.data, "v1", "-share-0.keeper"))
+    for process in (shell, first) if victims == "both" else (shell,):
+        identity.send(process, signal.SIGKILL)
+        assert identity.wait_for_death(process, 10)
+    assert virtiofs.with_flaw(shared.data, "v1", shared.part) == {**shared.part, "sharing": flaw}
+    virtiofs.bring_back(shared.data, "v1", shared.part, "vm.web")
+    assert virtiofs.with_flaw(shared.data, "v1", shared.part) == shared.part
+    second = _daemon(shared)
+    assert (second == first) == (victims == "shell")
+    identity.send(second, signal.SIGKILL)
+    assert eventually(lambda: (found := _daemon(shared)) is not None and found != second)
+
+
 def test_starting_again_leaves_one(shared) -> None:
     _start(shared)
     first = _daemon(shared)
