@@ -271,6 +271,9 @@ class HypervisorRole(NamedTuple):
     """Tells from the data folder and the sid of a VM whether its process lives; others ask before they change what it holds open."""
     last_end: Callable[[Path, str], str | None] = lambda _folder, _sid: None
     """Says how a VM (data folder and sid) whose process is gone came to its end, where the hypervisor wrote it down."""
+    shut_down: Callable[[Path, str, float], bool] = lambda _folder, _sid, _seconds: False
+    """Has the guest of a VM (data folder and sid) switch itself off within so many seconds, because its host goes down; tells whether it
+    did. Nothing is forced, and the VM is started again after the next boot of the host."""
     counters: Callable[[Path, str], Mapping[str, Mapping[str, int]]] = lambda _folder, _sid: {}
     """What a running VM (data folder and sid) counts, by device: bytes, operations; nothing where its hypervisor counts nothing."""
     payload: Callable[[Path, str, Mapping[str, str]], Mapping[str, str]] = lambda _folder, _sid, payload: payload

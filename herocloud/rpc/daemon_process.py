@@ -240,6 +240,20 @@ def bring_back(folder: Path, note: Callable[[str], None], caller: Caller) -> lis
     return boot_run.bring_back(folder, note, caller)
 
 
+def shut_down(folder: Path, note: Callable[[str], None]) -> None:
+    """Have all guests switch themselves off where the host goes down; else VMs run on."""
+    from herocloud.operations import host_shutdown
+    from herocloud.rpc import systemd
+
+    if not systemd.is_host_going_down():
+        note("The host is not going down, so VMs run on.")
+        return
+    guests = host_shutdown.shut_down(folder, host_shutdown.SECONDS)
+    for names, what in ((guests.off, "switched themselves off"), (guests.left, "did not, and lose their power with the host")):
+        if names:
+            note(f"Guests that {what}: {', '.join(names)}.")
+
+
 def read_listener(listen: str | None, token_file: Path | None, certificate: Path | None, key: Path | None) -> Tcp | None:
     """Return the listener over TCP that flags ask for; what is wrong with it is said before anything starts."""
     if listen is None:

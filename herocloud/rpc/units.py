@@ -1,14 +1,17 @@
-"""The units of systemd: the daemon, its socket, and what starts VMs when the host boots without one."""
+"""The units of systemd: the daemon, its socket, and what starts VMs when the host boots without one, and ends them when it goes down."""
 
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from herocloud.providers.vmm import launch
+
 FOLDER = Path("/etc/systemd/system")
 SERVICE = "herocloud.service"
 SOCKET = "herocloud.socket"
 BOOT = "herocloud-boot.service"
+SHUTDOWN = launch.SHUTDOWN_UNIT
 _PLAIN = re.compile(r"[A-Za-z0-9_./%:@=+,-]+")
 
 # Nothing that gives the service mounts of its own (ProtectHome, ProtectKernelLogs, ProtectHostname): network namespaces of overlay networks
@@ -26,7 +29,13 @@ UMask=0077
 def texts(folder: Path, socket: Path, group: str | None = None, program: Sequence[str] = ()) -> dict[str, str]:
     """Return each unit by its name."""
     words = [*(program or (sys.executable, "-m", "herocloud")), "--data-dir", str(folder), "daemon", "run"]
-    return {SERVICE: _service(_command(words)), SOCKET: _socket(socket, group), BOOT: _boot(_command([*words, "--boot-only"]))}
+    boot, shutdown = ([*words, flag] for flag in ("--boot-only", "--shutdown-only"))
+    return {
+        SERVICE: _service(_command(words)),
+        SOCKET: _socket(socket, group),
+        BOOT: _boot(_command(boot)),
+        SHUTDOWN: _shutdown(_command(shutdown)),
+    }
 
 
 def _command(words: Sequence[str]) -> str:
@@ -52,7 +61,7 @@ def _service(command: str) -> str:
 [Unit]
 Description=herocloud: virtual machines on this host
 After=network-online.target local-fs.target
-Wants=network-online.target
+Wants=network-online.target {SHUTDOWN}
 
 [Service]
 Type=notify
@@ -95,7 +104,7 @@ def _boot(command: str) -> str:
 [Unit]
 Description=herocloud: start the VMs that should run
 After=network-online.target local-fs.target {SERVICE}
-Wants=network-online.target
+Wants=network-online.target {SHUTDOWN}
 
 [Service]
 Type=oneshot
@@ -109,6 +118,22 @@ RuntimeDirectoryPreserve=yes
 {_HARDENING}
 [Install]
 WantedBy=multi-user.target
+"""
+
+
+def _shutdown(command: str) -> str:
+    """Return the unit that does nothing until the host goes down: the units of VMs come before it, so they are ended after it."""
+    return f"""\
+[Unit]
+Description=herocloud: shut guests down before the host goes down
+After=network-online.target local-fs.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStop={command}
+TimeoutStopSec=90
+{_HARDENING}
 """
 
 

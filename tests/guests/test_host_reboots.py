@@ -1,4 +1,4 @@
-"""A host that really reboots: its VMs are back in order, those that were stopped stay off, and the journal says who brought them back.
+"""A host that really reboots: guests are shut down before, and back in order after it; those that were stopped stay off.
 
 `scripts/lab --reboots` runs this: between two tests the host inside goes down, or its power is cut, as the marker of the first one says.
 The tests rest on each other, and what they share is what is on the host's disk.
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.reboots, pytest.mark.timeout(900)]
 
 DATA = Path("/var/lib/herocloud")
 WORK = Path("/var/lib/shop")
-UNITS = ("herocloud", "herocloud-boot")
+UNITS = ("herocloud", "herocloud-boot", "herocloud-shutdown")
 BOOTED = ["vm.zone", "vm.middle", "vm.app"]
 """The VMs that run, in the order of their dependencies, which is not that of their names."""
 
@@ -80,6 +80,11 @@ class Host:
         """Run a script in a guest that must succeed."""
         return self.herocloud("vm", "exec", vm, "--no-stdin", "--", "sh", "-c", script).strip()
 
+    def farewells(self, address: str) -> int:
+        """Return how often a guest wrote that it shuts down, over all its boots; one that is cut off writes nothing."""
+        sid = self.read("vm", "show", address)["sid"]
+        return (DATA / "vms" / sid / "vmm" / "serial.log").read_bytes().count(b"herocloud-guest stopping")
+
     def units(self) -> str:
         """Return what the units said since the host booted, for a failed assertion."""
         words = ["journalctl", "--no-pager", "--boot", *(f"--unit={unit}" for unit in UNITS)]
@@ -96,10 +101,11 @@ def host() -> Host:
 
 
 @pytest.fixture
-def came_back(host: Host, waiting: Callable[..., Any]) -> Callable[[str, int], None]:
-    """Return what judges the host after a reboot: who has brought its VMs back, and how many boots of them there were by then."""
+def came_back(host: Host, waiting: Callable[..., Any]) -> Callable[[str, int, int], None]:
+    """Return what judges the host after a reboot: who has brought its VMs back, how many boots of them there were by then, and how often
+    their guests were shut down: a cut of the power gives nobody the time."""
 
-    def judge(user: str, boots: int) -> None:
+    def judge(user: str, boots: int, shut_down: int) -> None:
         waiting(lambda: host.is_in("herocloud-boot", "active", "failed"), "the unit that starts VMs at boot to end")
         assert host.is_in("herocloud-boot", "active"), host.units()
         powers = {**dict.fromkeys(BOOTED, "running"), "vm.idle": "stopped"}
@@ -118,6 +124,8 @@ def came_back(host: Host, waiting: Callable[..., Any]) -> Callable[[str, int], N
         assert len(started) == len(BOOTED)
         assert started == sorted(set(started)), "they came in another order than that of their dependencies"
         assert host.process("vm.idle") is None
+        farewells = {address: host.farewells(address) for address in BOOTED}
+        assert farewells == dict.fromkeys(BOOTED, shut_down), f"{farewells}; {host.units()}"
 
         assert host.herocloud("drift") == "No drift.\n"
         assert "No changes." in host.herocloud("plan", "--detailed-exitcode")
@@ -180,22 +188,24 @@ def test_each_of_them_is_a_unit_with_limits_and_without_rights(host: Host) -> No
 
 
 @pytest.mark.reboots("cut")
-def test_after_a_reboot_the_daemon_has_brought_them_back(came_back: Callable[[str, int], None]) -> None:
-    came_back("daemon", 1)
+def test_after_a_reboot_the_daemon_has_brought_them_back(came_back: Callable[[str, int, int], None]) -> None:
+    came_back("daemon", 1, 1)
 
 
 @pytest.mark.reboots("shutdown")
-def test_after_a_cut_of_the_power_the_daemon_has_brought_them_back(came_back: Callable[[str, int], None], host: Host) -> None:
-    came_back("daemon", 2)
+def test_after_a_cut_of_the_power_the_daemon_has_brought_them_back(came_back: Callable[[str, int, int], None], host: Host) -> None:
+    came_back("daemon", 2, 1)
     host.done("systemctl", "disable", "--now", "herocloud")
 
 
 @pytest.mark.reboots("cut")
-def test_after_a_reboot_without_the_daemon_the_boot_unit_has_brought_them_back(came_back: Callable[[str, int], None], host: Host) -> None:
+def test_after_a_reboot_without_the_daemon_the_boot_unit_has_brought_them_back(
+    came_back: Callable[[str, int, int], None], host: Host
+) -> None:
     assert host.is_in("herocloud", "inactive")
-    came_back("root", 3)
+    came_back("root", 3, 2)
 
 
-def test_after_a_cut_of_the_power_the_boot_unit_has_brought_them_back(came_back: Callable[[str, int], None], host: Host) -> None:
+def test_after_a_cut_of_the_power_the_boot_unit_has_brought_them_back(came_back: Callable[[str, int, int], None], host: Host) -> None:
     assert host.is_in("herocloud", "inactive")
-    came_back("root", 4)
+    came_back("root", 4, 2)

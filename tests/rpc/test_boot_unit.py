@@ -47,6 +47,7 @@ def test_the_first_boot_after_the_units_were_written_brings_vms_back(shop: Any, 
     assert "systemctl enable" in said
     assert sorted(path.name for path in (shop.folder / "units").iterdir()) == [
         "herocloud-boot.service",
+        "herocloud-shutdown.service",
         "herocloud.service",
         "herocloud.socket",
     ]

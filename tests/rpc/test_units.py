@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from herocloud.operations import host_shutdown
 from herocloud.rpc import units
 
 # Each of these gives a service mounts of its own, so that network namespaces that it names are seen by nobody else.
@@ -14,6 +15,8 @@ _MOUNTS = ("ProtectHome", "ProtectSystem", "ProtectKernelLogs", "ProtectKernelTu
            "PrivateTmp", "PrivateDevices", "PrivateMounts", "ReadOnlyPaths", "InaccessiblePaths", "ReadWritePaths")  # fmt: skip
 # Each of these closes /dev/kvm and /dev/net/tun.
 _DEVICES = ("ProtectClock", "PrivateDevices", "DevicePolicy", "DeviceAllow")
+
+_FLAGS = {units.SERVICE: (), units.BOOT: ("--boot-only",), units.SHUTDOWN: ("--shutdown-only",)}
 
 SOCKET = Path("/run/herocloud/rpc.sock")
 
@@ -49,14 +52,23 @@ def test_the_daemon_shares_the_mounts_and_the_devices_of_the_host(name: str) -> 
     ],
 )
 @pytest.mark.parametrize("program", ["/usr/bin/herocloud", "/opt/a b/herocloud", "/opt/$x/herocloud"])
-@pytest.mark.parametrize("name", [units.SERVICE, units.BOOT])
+@pytest.mark.parametrize("name", [units.SERVICE, units.BOOT, units.SHUTDOWN])
 def test_systemd_runs_the_command_that_was_meant(folder: str, program: str, name: str) -> None:
-    (written,) = values(texts(folder, program)[name], "ExecStart")
+    (written,) = values(texts(folder, program)[name], "ExecStop" if name == units.SHUTDOWN else "ExecStart")
     # As its manual has it: a colon in front leaves variables alone, then come specifiers, then quotes as in a shell.
     assert written.startswith(":") or "$" not in written
     assert "%" not in written.replace("%%", "")
-    wanted = [program, "--data-dir", folder, "daemon", "run", *(["--boot-only"] if name == units.BOOT else [])]
+    wanted = [program, "--data-dir", folder, "daemon", "run", *_FLAGS[name]]
     assert shlex.split(written.removeprefix(":").replace("%%", "%")) == wanted
+
+
+@pytest.mark.parametrize("name", [units.SERVICE, units.BOOT])
+def test_whichever_is_enabled_brings_what_shuts_guests_down(name: str) -> None:
+    found = texts("/var/lib/herocloud")
+    assert units.SHUTDOWN in values(found[name], "Wants")[0].split()
+    # It has nothing to start, and has to outlast what it waits for.
+    assert values(found[units.SHUTDOWN], "ExecStart") == []
+    assert float(values(found[units.SHUTDOWN], "TimeoutStopSec")[0]) > host_shutdown.SECONDS
 
 
 def test_the_socket_is_the_one_that_callers_look_for() -> None:

@@ -21,6 +21,9 @@ def run(
     boot_only: Annotated[
         bool, flags.switch("--boot-only", variable="", help="Start the VMs that should run after a reboot, and end.")
     ] = False,
+    shutdown_only: Annotated[
+        bool, flags.switch("--shutdown-only", variable="", help="Shut all guests down where the host goes down, and end.")
+    ] = False,
     socket: Socket = None,
     listen: Annotated[
         str | None, flags.option("--listen", variable="", metavar="ADDR:PORT", help="Listen over TCP too; wants a token file.")
@@ -36,6 +39,9 @@ def run(
     """Serve JSON-RPC on a unix socket, and look after the VMs."""
     if boot_only:
         return _boot(call)
+    if shutdown_only:
+        daemon_process.shut_down(call.folder, call.note)
+        return exit_codes.DONE
     path = daemon_process.choose_socket(call.folder, socket, call.environment)
     listener = daemon_process.read_listener(listen, token_file, tls_certificate, tls_key)
     if detach:

@@ -83,6 +83,12 @@ def _payload(data: Path, sid: str, payload: Mapping[str, str]) -> Mapping[str, s
     return boot_files.held_payload(data, sid, payload)
 
 
+def _shut_down(data: Path, sid: str, seconds: float) -> bool:
+    from herocloud.providers.cloud_hypervisor import vmm_process
+
+    return vmm_process.shut_down(data, sid, seconds)
+
+
 def _counters(data: Path, sid: str) -> dict[str, dict[str, int]]:
     from herocloud.providers.cloud_hypervisor import live_view
 
@@ -127,6 +133,7 @@ DECLARATION = Declaration(
         signs=_signs,
         runs=_runs,
         last_end=_last_end,
+        shut_down=_shut_down,
         counters=_counters,
         restarter=_restarter,
         payload=_payload,

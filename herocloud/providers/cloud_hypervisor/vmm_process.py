@@ -125,12 +125,21 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     if process is not None:
         with Client(file_layout.api_socket(data, sid), timeout=5.0) as client:
             served = file_layout.api_socket(data, sid).exists()
-            can_hear = served and _can_hear(client, file_layout.event_file(data, sid))
-            button = (lambda: _try(client.press_power_button)) if can_hear else None
+            button = _button(client, data, sid)
             cut = (lambda: _try(client.end)) if served else None
             shutdown.end(process, Ways(button, cut), patience, told=work.progress, stopped=work.cancelled)
     faults.reached("cloud-hypervisor.vm.stop.ended")
     clear(data, sid, mark)
+
+
+def shut_down(data: Path, sid: str, seconds: float) -> bool:
+    """Have the guest switch itself off, as it goes down with its host; what is asked for stays as it is."""
+    process = identity.running(data, sid)
+    if process is None:
+        return False
+    launch.keep(identity.record_path(data, sid), kept=False)
+    with Client(file_layout.api_socket(data, sid), timeout=5.0) as client:
+        return shutdown.ask(process, _button(client, data, sid), seconds)
 
 
 def pause(data: Path, sid: str, work: Work) -> None:
@@ -316,6 +325,12 @@ def _begin(place: Place, mark: Mark, work: Work, client: Client) -> None:
         # The configuration may be damaged, and what was opened stays open; nobody may take this for a VM that can be booted.
         _try(client.delete)
         raise
+
+
+def _button(client: Client, data: Path, sid: str) -> Callable[[], None] | None:
+    """Return what presses the power button; nothing where nobody would hear it."""
+    can_hear = file_layout.api_socket(data, sid).exists() and _can_hear(client, file_layout.event_file(data, sid))
+    return (lambda: _try(client.press_power_button)) if can_hear else None
 
 
 def _can_hear(client: Client, events: Path) -> bool:

@@ -87,6 +87,12 @@ def _payload(data: Path, sid: str, payload: Mapping[str, str]) -> Mapping[str, s
     return boot_files.held_payload(data, sid, payload)
 
 
+def _shut_down(data: Path, sid: str, seconds: float) -> bool:
+    from herocloud.providers.qemu import boot
+
+    return boot.shut_down(data, sid, seconds)
+
+
 def _counters(data: Path, sid: str) -> dict[str, dict[str, int]]:
     from herocloud.providers.qemu import boot
 
@@ -125,6 +131,7 @@ DECLARATION = Declaration(
         signs=_signs,
         note_answer=_note_answer,
         runs=_runs,
+        shut_down=_shut_down,
         counters=_counters,
         restarter=_restarter,
         payload=_payload,

@@ -137,6 +137,16 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     clear(data, sid, mark)
 
 
+def shut_down(data: Path, sid: str, seconds: float) -> bool:
+    """Have the guest switch itself off, as it goes down with its host; what is asked for stays as it is."""
+    process = identity.running(data, sid)
+    if process is None:
+        return False
+    launch.keep(identity.record_path(data, sid), kept=False)
+    with _Handle(data, sid) as handle:
+        return shutdown.ask(process, handle.press_button if handle.can_hear() else None, seconds)
+
+
 def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     """Let a machine that was changed while it runs come back as it is now, when it is started again by itself."""
     mark = boot_files.hold_again(place, mark, given, _firmware_of(place, mark, given))

@@ -145,6 +145,8 @@ log=$1
 shift
 "$@" </dev/null >>"$log" 2>&1 &
 """
+SHUTDOWN_UNIT = "herocloud-shutdown.service"
+"""The unit that shuts guests down before the host goes down, where the daemon's units were installed: it is stopped before those of VMs."""
 _SHOWN = 1200
 _SHELL_TIME = 10.0
 """Seconds after which even a busy host has started a shell."""
@@ -371,7 +373,7 @@ def _as_unit(what: Launch, become: Sequence[str], log: Path, unit: str) -> list[
     words = ["systemd-run", *([] if os.geteuid() == 0 else ["--user"]), "--quiet", "--collect", f"--unit={unit}"]
     # Else the script below would be it, as it is: a `daemon-reload` reads its lines as lines of the unit, and loses the limits behind them.
     words += [f"--description=herocloud: {unit}"]
-    words += ["--slice=herocloud.slice", "--service-type=exec", "--property=OOMPolicy=continue"]
+    words += ["--slice=herocloud.slice", "--service-type=exec", "--property=OOMPolicy=continue", f"--property=Before={SHUTDOWN_UNIT}"]
     words += ["--working-directory=/", f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
     if what.cage is not None:
         words += [f"--property={name}={value}" for name, value in what.cage.unit_properties()]

@@ -73,6 +73,11 @@ def end(
     )
 
 
+def ask(process: Identity, press_button: Callable[[], None] | None, seconds: float) -> bool:
+    """Press the power button and wait until the guest has switched itself off; tells whether it did. Nothing is forced."""
+    return press_button is not None and _by_button(process, press_button, Patience(button=seconds), lambda *_: None, lambda: False)
+
+
 def _by_button(process: Identity, press: Callable[[], None], patience: Patience, told: Told, stopped: Callable[[], bool]) -> bool:
     until = time.monotonic() + patience.button
     told(f"power button, waiting up to {show_duration(patience.button)} for the guest", None)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm import companions, identity, launch
+from tests.providers.vmm.test_pairs import Beside
 
 pytestmark = [
     pytest.mark.root,
@@ -78,3 +79,97 @@ def test_a_host_that_shuts_down_ends_both(unit, eventually) -> None:
     subprocess.run(["systemctl", "stop", "herocloud-test.service"], check=True, capture_output=True)
     assert not identity.is_alive(known)
     assert eventually(lambda: not identity.is_held(unit.record))
+
+
+def test_it_ends_after_what_shuts_guests_down(unit) -> None:
+    unit.start("sleep", "60")
+    assert launch.SHUTDOWN_UNIT in _show("Before")[0].split("=")[1].split()
+
+
+# What works beside a VMM starts with it, and so is in its unit.
+
+
+@pytest.fixture
+def beside(unit) -> Beside:
+    return Beside(unit)
+
+
+def _members() -> set[int]:
+    """Return the processes in the unit."""
+    group = subprocess.run(
+        ["systemctl", "show", "--value", "--property=ControlGroup", "herocloud-test.service"], capture_output=True, check=True
+    )
+    return {int(number) for number in Path(f"/sys/fs/cgroup{group.stdout.decode().strip()}/cgroup.procs").read_text().split()}
+
+
+def test_what_works_beside_it_is_in_its_unit_and_comes_back_there(unit, beside, eventually) -> None:
+    vmm = unit.start("sleep", "60", beside=beside.launch)
+    first, shell = eventually(beside.running), eventually(beside.shell)
+    assert {vmm.pid, first.pid, shell.pid} <= _members()
+    identity.send(first, signal.SIGKILL)
+    second = eventually(lambda: beside.again(first))
+    assert {vmm.pid, second.pid, shell.pid} <= _members()
+    assert companions.flaw(beside.record) is None
+
+
+def test_one_that_died_with_its_shell_comes_back_in_a_unit_of_its_own(unit, beside, eventually) -> None:
+    vmm = unit.start("sleep", "60", beside=beside.launch)
+    first, shell = eventually(beside.running), eventually(beside.shell)
+    for process in (shell, first):
+        identity.send(process, signal.SIGKILL)
+        assert identity.wait_for_death(process, 10)
+    try:
+        companions.bring_back(beside.launch)
+        assert companions.flaw(beside.record) is None
+        assert identity.is_alive(vmm)
+        assert "herocloud-test-beside.service" in Path(f"/proc/{beside.running().pid}/cgroup").read_text()
+    finally:
+        subprocess.run(["systemctl", "stop", "herocloud-test-beside.service"], check=False, capture_output=True)
+
+
+def test_one_without_a_shell_gets_one_under_systemd(unit, beside, eventually) -> None:
+    unit.start("sleep", "60", beside=beside.launch)
+    first, shell = eventually(beside.running), eventually(beside.shell)
+    identity.send(shell, signal.SIGKILL)
+    assert identity.wait_for_death(shell, 10)
+    try:
+        companions.bring_back(beside.launch)
+        assert companions.flaw(beside.record) is None
+        assert beside.running() == first
+        identity.send(first, signal.SIGKILL)
+        assert eventually(lambda: beside.again(first))
+    finally:
+        subprocess.run(["systemctl", "stop", "herocloud-test-beside-adopter.service"], check=False, capture_output=True)
+
+
+def test_a_vmm_that_comes_back_in_its_unit_finds_the_same_one_beside_it(unit, beside, eventually) -> None:
+    vmm = unit.start("sleep", "60", restart="always", beside=beside.launch)
+    launch.keep(unit.record, kept=True)
+    companion = eventually(beside.running)
+    identity.send(vmm, signal.SIGKILL)
+    assert eventually(lambda: identity.running(unit.data, unit.sid) not in (None, vmm))
+    assert beside.running() == companion
+    assert _state() == "active"
+
+
+def test_what_works_beside_it_writes_its_last_words_before_the_unit_ends(unit, beside, eventually) -> None:
+    words = unit.data / "last-words"
+    program = unit.data / "beside.py"
+    program.write_text(f"{program.read_text()}import threading; threading.Event().wait(1); open({str(words)!r}, 'w').write('the end')\n")
+    vmm = unit.start("sleep", "60", beside=beside.launch)
+    companion, shell = eventually(beside.running), eventually(beside.shell)
+    identity.send(vmm, signal.SIGKILL)
+    assert eventually(lambda: _state() != "active")
+    assert words.read_text() == "the end"
+    assert not identity.is_alive(companion)
+    assert not identity.is_alive(shell)
+    assert not identity.is_held(beside.record)
+
+
+def test_a_host_that_shuts_down_ends_what_works_beside_it(unit, beside, eventually) -> None:
+    unit.start("sleep", "60", restart="always", beside=beside.launch)
+    launch.keep(unit.record, kept=True)
+    companion = eventually(beside.running)
+    subprocess.run(["systemctl", "stop", "herocloud-test.service"], check=True, capture_output=True)
+    assert not identity.is_alive(companion)
+    assert eventually(lambda: not identity.is_held(beside.record))
