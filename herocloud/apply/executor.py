@@ -86,7 +86,7 @@ def carry_out(
         opened,
         records=records,
         originals=lambda: records,
-        options=options,
+        options=options.settled_for(plan.operation),
         tell=tell,
         clock=clock,
         interrupts=interrupts,
@@ -214,7 +214,8 @@ def resume(
     opened = Opened(plan.steps, drivers)
     with interrupts or Interrupts() as stopping:
         faults.reached("resume.begin")
-        session = _go_on(unfinished, store, opened, records, options=options, tell=tell, clock=clock, interrupts=stopping)
+        chosen = options.settled_for(plan.operation)
+        session = _go_on(unfinished, store, opened, records, options=chosen, tell=tell, clock=clock, interrupts=stopping)
         if rollback or entries.going_back(states):
             return take_back(session, (), states, kept=kept)
         left = _left_of(plan, states)

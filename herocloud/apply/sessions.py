@@ -95,7 +95,7 @@ class Session:
         """Perform steps. The ends of `unknown` ones are asked of the world first; `broken` ones fail for the reason given."""
         heals = [step.id for step in steps if KINDS[step.kind].heals]
         walk = Walk(steps, {step.id: step.needs for step in steps}, self.options.parallelism, unknown, heals)
-        return self._run(walk, Forward(self._journal, unknown), on_failure=self.options.on_failure, broken=broken)
+        return self._run(walk, Forward(self._journal, unknown), on_failure=self.options.on_failure or "stop", broken=broken)
 
     def back(self, states: Mapping[StepId, str], *, stuck: Collection[StepId] = (), kept: ListKept | None = None) -> Ended:
         """Take back everything that was begun and can be, newest first: a step only after everything that needed it.

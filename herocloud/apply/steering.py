@@ -20,8 +20,9 @@ class Options(NamedTuple):
 
     parallelism: int = PARALLELISM
     """How many steps run at once at most; `model.steps.LANES` bounds each resource class below that."""
-    on_failure: str = "stop"
-    """`stop`: changes that have begun are carried to their end, as far as they do not need the failed step, and no other begins.
+    on_failure: str | None = None
+    """What a failed step means; nothing where nobody said so, see `settled_for`.
+    `stop`: changes that have begun are carried to their end, as far as they do not need the failed step, and no other begins.
     `continue`: everything that does not need the failed step still runs. `rollback`: nothing new starts, and then everything that this
     apply did is taken back, newest first."""
     step_timeout: float | None = None
@@ -31,7 +32,15 @@ class Options(NamedTuple):
     grace: float = 30.0
     """Seconds that running steps have to finish after the first interrupt."""
 
+    def settled_for(self, operation: str) -> "Options":
+        """Return these choices with what a failed step means where nobody said so, at the beginning of an operation and when it resumes.
 
+        Half a copy is of no use, and in the way of the next try.
+        """
+        return self if self.on_failure is not None else self._replace(on_failure="rollback" if operation in _COPYING else "stop")
+
+
+_COPYING = frozenset({"vm snapshot create", "vm clone", "vm import"})
 _GUEST_SECONDS = 60.0
 """What a step that stops a guest can give it within its own time-out."""
 

@@ -131,7 +131,7 @@ def _options(handed: Handed, how: How) -> dict[str, Any]:
         "undoes": handed.undoes,
         "saved": handed.saved,
         "parallelism": how.options.parallelism,
-        "on_failure": how.options.on_failure,
+        "on_failure": how.options.settled_for(handed.plan.operation).on_failure,
         "shutdown": how.options.shutdown,
         "lock_timeout": how.lock_timeout,
         "accelerator": how.accelerator,

@@ -139,13 +139,8 @@ def make_how(call: Call, running: flags.Executing, *, shutdown: float | None = N
     set_up(call.environment, call.verbose)
     _require_word(running.accelerator, registry.accelerators, "an accelerator", "--accelerator")
     limit = limit_for(shutdown)
-    options = Options(running.parallelism, running.on_failure or "stop", step_timeout=limit, shutdown=shutdown)
+    options = Options(running.parallelism, running.on_failure, step_timeout=limit, shutdown=shutdown)
     return _how(call, options, running.lock_timeout, stream)._replace(accelerator=running.accelerator)
-
-
-def taking_back(running: flags.Executing) -> flags.Executing:
-    """Take back what failed unless something else was asked for: half a copy is of no use, and in the way of the next try."""
-    return running._replace(on_failure=running.on_failure or "rollback")
 
 
 def make_plain_how(call: Call, lock_timeout: str) -> "How":

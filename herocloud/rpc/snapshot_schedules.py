@@ -181,7 +181,6 @@ class SnapshotSchedules:
                 run,
                 lambda: snapshots.plan_create(self._desk.folder, wanted, now)[0],
                 work.only(record.address),
-                options=work.TAKING_BACK,
                 address=record.address,
             )
             done["taken"] = name

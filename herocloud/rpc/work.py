@@ -72,10 +72,6 @@ def how_for_watch(watch: Watch, caller: Caller) -> How:
     return How(Options(), watch, LOCK_SECONDS, caller=caller, interrupts=Interrupts())
 
 
-TAKING_BACK = Options(on_failure="rollback")
-"""For what makes copies: half of one is of no use, and would be in the way of the next try."""
-
-
 def only(*addresses: Address) -> Approver:
     """Approve a plan that changes nothing beyond these addresses: a method that names a VM is the consent for that VM alone."""
     allowed = frozenset(addresses)

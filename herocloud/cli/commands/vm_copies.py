@@ -45,9 +45,7 @@ def clone(
     stack_plans.refuse_unapplyable(clones.plan_clone(call.folder, wanted, now).plan)
 
     def make() -> int:
-        return apply_flow.run_planned(
-            call, _NAMED, requests.taking_back(running), lambda: clones.plan_clone(call.folder, wanted, now), recovers=False
-        )
+        return apply_flow.run_planned(call, _NAMED, running, lambda: clones.plan_clone(call.folder, wanted, now), recovers=False)
 
     if snapshot is not None:
         return make()
@@ -68,9 +66,7 @@ def with_passing_snapshot(
     clones.require_disks(call.folder, record, name, now)
     asked = snapshots.Wanted((record.address,), record.stack, name)
     with passing_snapshots.marked(call.folder, Passing(record.stack, record.address, name, call.command)) as mark:
-        code = apply_flow.run_planned(
-            calm, _NAMED, requests.taking_back(running), lambda: snapshots.plan_create(call.folder, asked, now)[0], one_vm=True
-        )
+        code = apply_flow.run_planned(calm, _NAMED, running, lambda: snapshots.plan_create(call.folder, asked, now)[0], one_vm=True)
         if code:
             return code
         try:
@@ -159,6 +155,4 @@ def import_file(
     requests.require_hypervisor(hypervisor)
     wanted = vm_archives.ImportWanted(archive, name, tuple(slices or ()), call.environment, hypervisor or "auto")
     with vm_archives.unpacked(call.folder, archive) as content:
-        return apply_flow.run_planned(
-            call, _NAMED, requests.taking_back(running), lambda: vm_archives.plan_import(call.folder, wanted, content), recovers=False
-        )
+        return apply_flow.run_planned(call, _NAMED, running, lambda: vm_archives.plan_import(call.folder, wanted, content), recovers=False)

@@ -36,7 +36,7 @@ def create(
         ran = apply_flow.run_planned(
             call,
             _NAMED,
-            requests.taking_back(running),
+            running,
             lambda mine=mine: next(  # type: ignore[misc]
                 planned_stack for planned_stack in snapshots.plan_create(call.folder, wanted, now) if planned_stack.plan.stack == mine
             ),

@@ -92,7 +92,7 @@ def cloning(desk: Desk, record: Record, params: dict[str, Json], *, again: bool 
 
     def make(run: Run) -> None:
         scope = _only_address(plan().plan)
-        work.run_planned(desk, run, plan, work.Decided(_only_new), options=work.TAKING_BACK, address=scope)
+        work.run_planned(desk, run, plan, work.Decided(_only_new), address=scope)
 
     def run_it(run: Run) -> Json:
         if passing is not None and again and left():
@@ -120,7 +120,6 @@ def _with_passing_snapshot(desk: Desk, run: Run, record: Record, name: str, now:
         run,
         lambda: snapshots.plan_create(desk.folder, asked, now)[0],
         work.only(record.address),
-        options=work.TAKING_BACK,
         address=record.address,
     )
     try:

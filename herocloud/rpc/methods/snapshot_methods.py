@@ -86,7 +86,7 @@ def taking(desk: Desk, records: Sequence[Record], params: dict[str, Json]) -> Re
             return snapshots.plan_create(desk.folder, wanted, params["now"])[0]
 
         allowed = work.only(*(record.address for record in records))
-        work.run_planned(desk, run, plan, allowed, options=work.TAKING_BACK, address=single.address if single else None)
+        work.run_planned(desk, run, plan, allowed, address=single.address if single else None)
         return taken(desk, params)
 
     return Request("create_snapshot", _subject(records), run_it, params=params)

@@ -86,6 +86,33 @@ def test_the_same_command_takes_it_once_the_program_lives(site: Site) -> None:
     assert site.snapshots == ["one", "one.mark"]
 
 
+def test_what_was_cut_off_is_taken_back_as_well_where_it_cannot_be_finished(site: Site, spawn: Any) -> None:
+    command = ("vm", "snapshot", "create", "db", "web", "--name", "one", "--memory", "--together")
+    # Killed once the copies of the disks are there, and before the memory is.
+    cut = spawn(*command, env={**os.environ, "HEROCLOUD_FAULTS": "cloud-hypervisor.snapshot.save.before:1:kill"})
+    said = cut.communicate(timeout=60)
+    assert cut.returncode == -9, said
+    assert site.snapshots != []
+    ran = site.run("resume", "-y")
+    assert ran.code == 1, ran.both
+    assert "so its memory is gone; it starts from its disks again" in ran.out
+    assert site.snapshots == []
+    assert "There is nothing to resume" in site.run.done("resume").out
+    assert "No drift." in site.run.done("drift").out
+    assert "No changes." in site.run.done("plan").out
+    assert site.run.done("vm", "list").out.count(" running ") == 2
+
+
+def test_a_resume_that_is_told_so_keeps_what_it_could_make(site: Site, spawn: Any) -> None:
+    command = ("vm", "snapshot", "create", "web", "--name", "one", "--memory")
+    cut = spawn(*command, env={**os.environ, "HEROCLOUD_FAULTS": "cloud-hypervisor.snapshot.save.before:1:kill"})
+    said = cut.communicate(timeout=60)
+    assert cut.returncode == -9, said
+    ran = site.run("resume", "-y", "--on-failure", "stop")
+    assert ran.code == 13, ran.both
+    assert site.snapshots == ["one", "one.mark"]
+
+
 def test_without_taking_back_the_change_is_not_said_to_be_done(site: Site) -> None:
     ran = site.run("vm", "snapshot", "create", "web", "--name", "one", "--memory", "--on-failure", "stop")
     assert ran.code == 13, ran.both
