@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from tests.apply import campaign, pairs, real_campaign, real_pairs, real_world, sites
+from tests.guests import lives
 from tests.providers.network import ability
 
-__all__ = ["ability", "campaign", "pairs", "real_campaign", "real_pairs", "real_world", "sites"]
+__all__ = ["ability", "campaign", "lives", "pairs", "real_campaign", "real_pairs", "real_world", "sites"]

@@ -307,22 +307,25 @@ def _apply(site: Any, text: str) -> list[str]:
     return list(dict.fromkeys(outcome.kind for outcome in result.outcomes))
 
 
-def look_at_host() -> dict[str, Any]:
-    """Write down what networks could leave behind, without what counts by itself."""
+def look_at_host(run: Callable[[str], str] | None = None, *, owners: bool = True) -> dict[str, Any]:
+    """Write down what networks could leave behind, without what counts by itself; `run` runs a script on another host."""
     from_sysctl = ("/nf_conntrack_count:", "/rt_cache")
-    said = subprocess.run(["sh", "-c", dumps.SCRIPT], capture_output=True, text=True, check=False).stdout
-    host = dumps.read(said)
+    host = dumps.read((run or _run_here)(dumps.SCRIPT))
     host["settings"] = [line for line in host["settings"] if not any(word in line for word in from_sysctl)]
+    for link in [] if owners else host["links"].values():
+        # Each VM has a user of its own, which follows from the folder that it is in.
+        owner = link.get("linkinfo", {}).get("info_data", {})
+        owner.update({key: "its own" for key in ("user", "group") if owner.get(key)})
     return host
+
+
+def _run_here(script: str) -> str:
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False).stdout
 
 
 def look(site: Any) -> dict[str, Any]:
     """Write down everything there is, without what may differ between two runs that did the same."""
-    host = look_at_host()
-    for link in host["links"].values():
-        # Each VM has a user of its own, which follows from the folder that it is in.
-        owner = link.get("linkinfo", {}).get("info_data", {})
-        owner.update({key: "its own" for key in ("user", "group") if owner.get(key)})
+    host = look_at_host(owners=False)
     recorded = states.read_recorded(site.folder)
     with states.open_state(site.folder, write=False) as store:  # type: ignore[union-attr]
         assignments = dict(store.assignments())
