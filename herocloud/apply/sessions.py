@@ -179,7 +179,8 @@ class Session:
 
     def _work(self, step: Step, cancelled: Callable[[], bool], progress: Callable[[str, float | None], None]) -> Work:
         plan = self.plan
-        spec = handover.spec_for(step, self._journal.change_of(step))
+        change = self._journal.change_of(step)
+        spec = handover.spec_for(step, change)
         shutdown = self.options.shutdown
         work = Work(
             step,
@@ -193,6 +194,7 @@ class Session:
             progress,
             serial=self._serial,
             apply=apply_id(self._number),
+            before=change.before or {},
         )
         return handover.supply(work, self._journal.record_of(step), self._journal.records, self._store.folder)
 

@@ -110,7 +110,7 @@ class Drift(NamedTuple):
     @property
     def left_by_apply(self) -> bool:
         """Return whether an apply left it so, and nobody else."""
-        return self.cause is not Cause.OUTSIDE
+        return self.cause in (Cause.FAILED_APPLY, Cause.UNFINISHED_APPLY)
 
 
 class Plan(NamedTuple):

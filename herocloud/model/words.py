@@ -88,6 +88,8 @@ class Cause(Enum):
     """An apply that has ended without success left it so."""
     UNFINISHED_APPLY = "unfinished_apply"
     """An apply that has not ended, and waits for `resume`, left it so."""
+    NO_RECORD = "no_record"
+    """It carries our mark and no record owns it, as where an older state was put back."""
 
 
 class Impact(float, Enum):

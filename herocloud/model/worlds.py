@@ -112,8 +112,8 @@ class Recorded(NamedTuple):
     """Addresses whose rows hold no record, and what is wrong with each; nothing of such a stack is changed until that is settled."""
     behind: int = 0
     """How many serials this state lacks of those that were written here: it was put back from a backup, or lost the end of its log."""
-    held: Mapping[Sid, str] = {}
-    """Slices that such addresses hold, and the words for who does."""
+    held: Mapping[Sid, tuple[StackName, Address]] = {}
+    """Slices held without a readable record, and by whom: by such addresses, and by orphans whose marks tell which they were given."""
     data_makers: DataMakers = _no_makers
     """Looked up in the journal when it is asked: only plans that destroy data need to know."""
 
@@ -131,6 +131,8 @@ class Thing(NamedTuple):
     """Parts that somebody began to make and did not finish, as they were to become; of a machine there may be no more than its sid."""
     restored: Mapping[str, str] = {}
     """Of disks that come out of a snapshot: by part, which restoring put them there."""
+    slices: tuple[Sid, ...] = ()
+    """Those that it was given when its machine was made or changed last, as its mark tells; records know better."""
 
 
 def power_of(parts: Mapping[str, Part]) -> str:

@@ -149,7 +149,7 @@ def read_daemon_settings(folder: Path) -> DaemonSettings:
 
 
 def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
-    """Tell which VM holds each slice that is in use; of VMs without a record those that were seen (`recorded.lost`)."""
+    """Tell which VM holds each slice that is in use; of VMs without a record those that were seen (`lost`, `held`)."""
     from herocloud.plan import reservations
 
     lost = {
@@ -158,13 +158,14 @@ def slice_owners(recorded: Recorded) -> dict[Sid, tuple[StackName, Address]]:
         for record in records.values()
         for sid in record.spec.get("slices") or ()
     }
-    return lost | {
+    present = {
         Sid(sid): (record.stack, record.address)
         for records in reservations.occupied(recorded, None).records.values()
         for record in records.values()
         if record.kind == "vm"
         for sid in record.spec.get("slices") or ()
     }
+    return {**recorded.held, **lost, **present}
 
 
 def simulated_only(context: ProviderContext) -> bool:

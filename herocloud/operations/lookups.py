@@ -3,8 +3,9 @@
 Everything here opens the state for reading only.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from herocloud.kits import nearest
 from herocloud.kits.jsons import Json
@@ -21,6 +22,9 @@ from herocloud.operations import damage, inputs, stack_plans
 from herocloud.state.history import Applied, Version
 from herocloud.state.history import Applied as PastApply
 from herocloud.state.holders import Holder
+
+if TYPE_CHECKING:
+    from herocloud.plan.orphans import Orphan
 
 
 class Seen(NamedTuple):
@@ -198,6 +202,8 @@ class Drifted(NamedTuple):
     drift: tuple[Drift, ...]
     unfinished: tuple[Pending, ...] = ()
     """Applies of the stack that did not end and on which nobody works."""
+    orphans: Mapping[Address, Thing] = {}
+    """What is there without a record, which is drift too."""
 
     @property
     def differs(self) -> bool:
@@ -206,18 +212,48 @@ class Drifted(NamedTuple):
 
 
 def find_drift(folder: Path, stack: str | None) -> list[Drifted]:
-    """Look at one stack, or at all that have records."""
+    """Look at one stack, or at all that have records or anything without one."""
     from herocloud.state import store
 
     recorded = store.read_recorded(folder)
-    known = {*recorded.records, *(pending.stack for pending in recorded.unfinished)}
+    observed = stack_plans.look(inputs.find_host(folder, recorded), None if stack is None else [StackName(stack)])
+    orphans = _orphans_by_stack(folder, recorded, observed)
+    known = {*recorded.records, *orphans, *(pending.stack for pending in recorded.unfinished)}
     if stack is not None and stack not in known:
         raise Refused([stack_plans.unknown_stack(stack, recorded)])
     names = [StackName(stack)] if stack is not None else sorted(known)
-    if not names:
+    return [_with_orphans(_drift_of(name, recorded, observed), orphans.get(name, {})) for name in names]
+
+
+def _orphans_by_stack(folder: Path, recorded: Recorded, observed: Observed) -> dict[StackName, dict[Address, Thing]]:
+    """Return what is there without a record; not what carries the mark of another state, where it may be in use."""
+    from herocloud.plan import orphans
+
+    still = without_record_still(folder, orphans.find_orphans(recorded, observed))
+    return by_stack(orphan.thing for orphan in still if not orphan.foreign)
+
+
+def by_stack(things: Iterable[Thing]) -> dict[StackName, dict[Address, Thing]]:
+    """Return things as a look at the world holds them."""
+    found: dict[StackName, dict[Address, Thing]] = {}
+    for thing in things:
+        found.setdefault(thing.stack, {})[thing.address] = thing
+    return found
+
+
+def without_record_still(folder: Path, found: "Sequence[Orphan]") -> "list[Orphan]":
+    """Return those that have no record after they were seen either: what an apply made since the records were read has one now."""
+    if not found:
         return []
-    observed = stack_plans.look(inputs.find_host(folder, recorded), names)
-    return [_drift_of(name, recorded, observed) for name in names]
+    now = read_recorded(folder).records
+    return [orphan for orphan in found if orphan.thing.address not in now.get(orphan.thing.stack, {})]
+
+
+def _with_orphans(drifted: Drifted, orphans: Mapping[Address, Thing]) -> Drifted:
+    if not orphans:
+        return drifted
+    rows = tuple(Drift(address, address.partition(".")[0], "record", None, "missing", Cause.NO_RECORD) for address in orphans)
+    return drifted._replace(drift=drifted.drift + rows, orphans=orphans)
 
 
 def _drift_of(name: StackName, recorded: Recorded, observed: Observed | None) -> Drifted:

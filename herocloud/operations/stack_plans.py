@@ -270,12 +270,18 @@ def look(host: Hosting, stacks: Sequence[StackName] | None) -> Observed:
 
 
 def remember(recorded: Recorded, observed: Observed | None, host: Hosting) -> Recorded:
-    """Return the records with the last one of each orphan that was seen: it was given slices, which are not to be given away again."""
+    """Return the records with the last one of each orphan that was seen: it was given slices, which are not to be given away again.
+
+    Of one that this state never recorded, as where an older one was put back, the mark tells which slices it was given.
+    """
     from herocloud.plan import capacity
     from herocloud.state import store
 
     own = (None, recorded.lineage)
-    orphans = [] if observed is None else [thing for thing in capacity.without_record(recorded, observed) if thing.lineage in own]
+    every = [] if observed is None else list(capacity.without_record(recorded, observed))
+    marked = {sid: (thing.stack, thing.address) for thing in every for sid in thing.slices}
+    recorded = recorded._replace(held=marked | dict(recorded.held)) if marked else recorded
+    orphans = [thing for thing in every if thing.lineage in own]
     opened = store.open_state(host.context.folder, write=False) if orphans else None
     if opened is None:
         return recorded

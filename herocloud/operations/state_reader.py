@@ -71,6 +71,12 @@ class StateReader:
             store = self._open()
             return None if store is None else store.record(stack, address)
 
+    def forgotten_since(self, serial: int) -> list[Record]:
+        """Return the last records of what was taken out of the records by hand after a serial, and has none now."""
+        with self._turn:
+            store = self._open()
+            return [] if store is None else store.forgotten_since(serial)
+
     def _open(self) -> Store | None:
         from herocloud.state import store as states
 

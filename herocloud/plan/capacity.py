@@ -129,7 +129,10 @@ def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:
 def claim_of_orphan(thing: Thing, recorded: Recorded) -> Claim:
     """Return what an orphan occupies: as it was last recorded, else as its parts show."""
     record = recorded.lost.get(thing.stack, {}).get(thing.address)
-    return claim_of_parts(thing.parts) if record is None else claim_of(record, thing.parts)
+    if record is not None:
+        return claim_of(record, thing.parts)
+    claim = claim_of_parts(thing.parts)
+    return claim._replace(slices=len(thing.slices)) if thing.slices else claim
 
 
 def prove(

@@ -158,7 +158,7 @@ def held_slices(recorded: Recorded) -> dict[str, str]:
         for address, record in records.items()
         for sid in record.spec.get("slices") or ()
     }
-    return {**lost, **slice_holders(recorded)}
+    return {**{sid: f"{stack}/{address}" for sid, (stack, address) in recorded.held.items()}, **lost, **slice_holders(recorded)}
 
 
 def slice_holders(recorded: Recorded) -> dict[str, str]:

@@ -43,8 +43,11 @@ class Ledger:
             for address, record in records.items():
                 if record.kind == "vm":
                     self._enter_lost(record, (stack, address))
-        for held in recorded.held:
-            self.slices.setdefault(held, _UNREADABLE)
+        for held, owner in recorded.held.items():
+            unreadable = owner[1] in recorded.damaged.get(owner[0], {})
+            self.slices.setdefault(held, _UNREADABLE if unreadable else owner)
+            if not unreadable:
+                self.orphans.add(owner)
         self._all = [host_slice.sid for host_slice in host.slices]
         self._kept_back = kept_back
         self._known = frozenset(self._all)

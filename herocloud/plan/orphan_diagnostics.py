@@ -12,7 +12,8 @@ def slice_of_orphan(address: str, sid: str, owner: str, place: Place | None) -> 
         detail=f"`{address}` is pinned to slice `{sid}`, which `{owner}` holds: it is on this host and has no record.",
         address=address,
         place=place,
-        hint=f"`herocloud state adopt {owner.partition(' ')[0]}` takes it back into the records, `herocloud state gc` removes it",
+        hint=f"`herocloud state adopt {owner.replace(' of stack ', ' --stack ')}` takes it back into the records, "
+        "`herocloud state gc` removes it",
     )
 
 

@@ -7,7 +7,7 @@ are still valid, so that a plan without a change in the file has no change to sh
 from collections.abc import Mapping
 
 from herocloud.kits import sizes
-from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.jsons import Json, Spec
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import overlay_seeds
 from herocloud.model.diagnostics import Diagnostic, Place
@@ -15,7 +15,7 @@ from herocloud.model.hosts import MEMORY_BLOCK, SLICE_MEMORY, Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.overlays import CARD
 from herocloud.model.specs import ImageId
-from herocloud.model.worlds import Observed, Record, Resource
+from herocloud.model.worlds import Observed, Record, Resource, Thing
 from herocloud.plan import diagnostics, orphan_diagnostics, overlay_diagnostics, volume_names
 from herocloud.plan.ledger import Ledger, Owner
 from herocloud.plan.overlay_addresses import OverlayAddresses
@@ -290,8 +290,9 @@ def _memory_options(asked: Spec, old: Spec, memory: int, share: int) -> Json:
     return options
 
 
-def spec_of_parts(parts: Mapping[str, Part]) -> Spec:
-    """Read out of parts without a record what a target would keep, so that what is adopted stays as it is."""
+def spec_of(thing: Thing) -> Spec:
+    """Read out of a thing without a record what a target would keep, so that what is adopted stays as it is."""
+    parts = thing.parts
     machine = parts.get("machine")
     if machine is None:
         return {}
@@ -304,6 +305,7 @@ def spec_of_parts(parts: Mapping[str, Part]) -> Spec:
         "root_disk": {"size": parts["disk"]["size"]} if "disk" in parts else None,
         "networks": [nic for nic in nics if nic is not overlay],
         "mycelium": overlay and {**overlay, "seed": overlay_seeds.of_address(overlay["address"]) if overlay["address"] else None},
+        "slices": list(thing.slices),
     }
 
 

@@ -161,10 +161,11 @@ def decide_values(
         hypervisor, record, thing = choice.hypervisors[resource.address], inputs.records.get(resource.address), things.get(resource.address)
         lost = inputs.lost.get(resource.address) if record is None else None
         known = record or lost
-        old = known.spec if known else spec_values.spec_of_parts(thing.parts) if thing else {}
+        old = known.spec if known else spec_values.spec_of(thing) if thing else {}
         target = valuer.vm(resource, hypervisor, old, identities.get(resource.spec["image"]), fresh=resource.address in again)
         # What is taken back into the records is given its slices there once more.
-        valued[resource.address] = target if lost is None else target._replace(new_slices=tuple(target.spec["slices"]))
+        back = lost is not None or (record is None and bool(old.get("slices")))
+        valued[resource.address] = target._replace(new_slices=tuple(target.spec["slices"])) if back else target
         specs[resource.address] = target.spec
         found.extend(assignment.unsupported_fields(resource, target.spec, old, hypervisor, host))
     overlay.finish()
@@ -201,11 +202,11 @@ def _volume_sizes(inputs: Inputs) -> dict[str, int]:
 
 
 def _kept_back(recorded: Recorded, observed: Observed | None, adopted: set[tuple[StackName, Address]]) -> int:
-    """Count the slices that hold back memory for what was never recorded; what this plan adopts gets slices of its own."""
+    """Count the slices that hold back memory for what nobody knows the slices of; what this plan adopts gets slices of its own."""
     if observed is None:
         return 0
     orphans = capacity.without_record(recorded, observed)
-    unknown = [orphan for orphan in orphans if orphan.address not in recorded.lost.get(orphan.stack, {})]
+    unknown = [orphan for orphan in orphans if not orphan.slices and orphan.address not in recorded.lost.get(orphan.stack, {})]
     return sum(claims.claim_of_parts(record.parts).slices for record in unknown if (record.stack, record.address) not in adopted)
 
 

@@ -108,6 +108,13 @@ class Work(NamedTuple):
     """The name of the apply: two may run the same plan."""
     running: frozenset[Address] = frozenset()
     """For steps of a network: those of the VMs it forwards ports to whose processes live."""
+    before: Mapping[str, Json] = {}
+    """The target before the change, which it has again once the step is taken back; nothing for what is new."""
+
+    def slices(self, target: Part) -> Sequence[str] | None:
+        """Return the slices that a VM has once its machine is `target`, after the step or taken back; nothing where nobody knows."""
+        spec = self.before if target == self.step.before and target != self.step.after else self.spec
+        return spec.get("slices") if target is not None else None
 
     @property
     def maker(self) -> Maker:

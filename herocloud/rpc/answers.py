@@ -268,8 +268,9 @@ class DriftInfo(Answer):
     part: str
     recorded: Json
     observed: Json
-    cause: Literal["outside", "failed_apply", "unfinished_apply"] = Field(
-        description="Who left it so: somebody outside herocloud, an apply that ended without success, or one that waits for `resume_stack`."
+    cause: Literal["outside", "failed_apply", "unfinished_apply", "no_record"] = Field(
+        description="Who left it so: somebody outside herocloud, an apply that ended without success, or one that waits for "
+        "`resume_stack`; `no_record` is about what no record owns, which `list_orphans` lists."
     )
     left_by_apply: bool = Field(description="Whether an apply left it so, whichever.")
 
@@ -341,6 +342,18 @@ class UnfinishedInfo(Answer):
     status: str = Field(description="`interrupted` when somebody stopped it, `running` when it was cut off.")
     user: str
     address: str | None = Field(description="The one VM that it is about.")
+
+
+class OrphanInfo(Answer):
+    """Something on the host that carries our mark and that no record owns."""
+
+    stack: str
+    address: str
+    kind: str
+    provider: str
+    parts: list[str] = Field(description="What is there of it.")
+    slices: list[str] = Field(description="The slices that it holds until it is gone or recorded again, where that is known.")
+    foreign: bool = Field(description="Whether it carries the mark of another state, where it may be in use.")
 
 
 class DriftReport(Answer):

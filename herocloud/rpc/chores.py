@@ -55,6 +55,8 @@ class Chores:
         }
         self._next = dict.fromkeys(self._intervals, clock())
         self._drifted: dict[tuple[str, Address], tuple[str, ...]] = {}
+        self._secrets: dict[tuple[str, Address], str | None] = {}
+        """Of what has no record, from which to tell."""
 
     @property
     def drifted(self) -> int:
@@ -99,6 +101,8 @@ class Chores:
         for drifted_stack in lookups.find_drift(self._desk.folder, None):
             for item in drifted_stack.drift:
                 seen.setdefault((drifted_stack.stack, item.address), []).append(item.part)
+            for address, thing in drifted_stack.orphans.items():
+                self._secrets[drifted_stack.stack, address] = self._desk.sight.last_unrecorded().secret_of(thing)
         now = {key: tuple(sorted(parts)) for key, parts in seen.items()}
         before, self._drifted = self._drifted, now
         for key, parts in now.items():
@@ -106,11 +110,13 @@ class Chores:
                 self._tell("drift_found", key, {"parts": list(parts)})
         for key in before.keys() - now.keys():
             self._tell("drift_gone", key, {})
+        self._secrets = {key: secret for key, secret in self._secrets.items() if key in now}
 
     def _tell(self, kind: str, key: tuple[str, Address], data: dict[str, object]) -> None:
         stack, address = key
         record = self._desk.recorded.records.get(stack, {}).get(address)  # type: ignore[call-overload]
-        self._desk.events.add(NewEvent(kind, stack, address, None, None if record is None else secret_of(record), data))
+        secret = self._secrets.get(key) if record is None else secret_of(record)
+        self._desk.events.add(NewEvent(kind, stack, address, None, secret, data))
 
     def _vms(self) -> list[Record]:
         return [record for records in self._desk.recorded.records.values() for record in records.values() if record.kind == "vm"]

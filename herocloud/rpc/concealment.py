@@ -6,18 +6,24 @@ and does not name it.
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from herocloud.kits.jsons import Json
+from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Recorded
 from herocloud.rpc.job_marks import SECRET_LABEL
 
 NOBODY = "another VM"
 
 
-def conceal(value: Json, recorded: Recorded, digest: str | None) -> Json:
-    """Return texts without the names of VMs that a caller with this digest of a secret may not know of."""
-    names = [
+def conceal(value: Json, recorded: Recorded, digest: str | None, unrecorded: Iterable[tuple[StackName, Address]] = ()) -> Json:
+    """Return texts without the names of VMs that a caller with this digest of a secret may not know of.
+
+    `unrecorded` are those among them that have no record.
+    """
+    names = [_pattern(re.escape(stack), re.escape(address)) for stack, address in unrecorded]
+    names += [
         _pattern(re.escape(record.stack), re.escape(record.address))
         for records in recorded.records.values()
         for record in records.values()
@@ -32,8 +38,8 @@ def without_folders(value: Json, root: Path) -> Json:
 
 
 def _pattern(stack: str, address: str) -> str:
-    """Match the two ways in which things of another stack are named."""
-    return rf"`?{address}`? of stack `?{stack}\b`?|\b{stack}/{address}(?![\w\[])"
+    """Match the ways in which things of another stack are named."""
+    return rf"`?{address}`? of stack `?{stack}\b`?|\b{stack}/{address}(?![\w\[])|\b{address} --stack {stack}\b"
 
 
 def _replace(value: Json, pattern: re.Pattern[str], word: str) -> Json:

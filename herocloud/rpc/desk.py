@@ -11,15 +11,16 @@ from typing import NamedTuple
 from herocloud.kits.kept_open import KeptOpen
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
-from herocloud.model.worlds import Record, Recorded, Thing
+from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting, Known
 from herocloud.operations.state_reader import StateReader
+from herocloud.plan import orphans
 from herocloud.rpc import error_answers
 from herocloud.rpc.daemon_store import DaemonStore, StoredJob
 from herocloud.rpc.error_codes import RpcError
 from herocloud.rpc.event_log import EventLog
-from herocloud.rpc.job_marks import SECRET_LABEL
+from herocloud.rpc.job_marks import SECRET_LABEL, secret_in
 from herocloud.rpc.job_runs import Request
 from herocloud.rpc.jobs import Jobs
 from herocloud.rpc.peer_identity import Caller
@@ -47,6 +48,30 @@ class SecretKey:
         return hmac.digest(self._key, b"vm-secret\0" + secret.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
 
 
+class Unrecorded(NamedTuple):
+    """What is there without a record."""
+
+    lost: Mapping[StackName, Mapping[Address, Record]] = {}
+    """The last record of each, where there ever was one here."""
+    held: Mapping[Sid, tuple[StackName, Address]] = {}
+    """Slices that marks tell of."""
+    orphans: tuple[Thing, ...] = ()
+    """What carries the mark of this state."""
+    serial: int = 0
+    """Of the records that it was compared with."""
+
+    def secret_of(self, thing: Thing) -> str | None:
+        """Return the digest of the secret of something: by its last record, or by the labels on its machine."""
+        last = self.lost.get(thing.stack, {}).get(thing.address)
+        return secret_of(last) if last is not None else secret_in(thing.parts.get("machine"))
+
+
+def _find_unrecorded(recorded: Recorded, observed: Observed, host: Hosting) -> Unrecorded:
+    remembered = stack_plans.remember(recorded, observed, host)
+    found = tuple(orphan.thing for orphan in orphans.find_orphans(recorded, observed) if not orphan.foreign)
+    return Unrecorded(remembered.lost, remembered.held, found, recorded.serial)
+
+
 class Sight:
     """The world as it was last looked at. Reads never wait for a look: an old one is shown while a thread takes the next."""
 
@@ -63,7 +88,7 @@ class Sight:
         self._things: Mapping[tuple[str, Address], Thing] = {}
         self._records: Mapping[tuple[str, Address], Record] = {}
         """What was recorded of each when it was looked at; nothing once somebody worked on the host."""
-        self._lost: Mapping[StackName, Mapping[Address, Record]] = {}
+        self._unrecorded = Unrecorded()
         self._version = -1
         self._at = float("-inf")
         self._began = float("-inf")
@@ -104,11 +129,22 @@ class Sight:
         # What others write says nothing against a look at this one.
         return at_version == version or looked_at == record, thing
 
-    def lost(self) -> Mapping[StackName, Mapping[Address, Record]]:
-        """Return the last records of what was seen without one by the last look."""
+    def last_unrecorded(self) -> Unrecorded:
+        """Return what the last look saw without a record, and read nothing."""
+        with self._turn:
+            return self._unrecorded
+
+    def unrecorded(self) -> Unrecorded:
+        """Return what is there without a record: as the last look saw it, with what was taken out of the records by hand since."""
         self._refresh_if_old()
         with self._turn:
-            return self._lost
+            known, version = self._unrecorded, self._version
+        if self._finder.version() == version:
+            return known
+        lost = {stack: dict(records) for stack, records in known.lost.items()}
+        for record in self._finder.forgotten_since(known.serial):
+            lost.setdefault(record.stack, {})[record.address] = record
+        return known._replace(lost=lost)
 
     def _refresh_if_old(self) -> None:
         now = time.monotonic()
@@ -133,14 +169,15 @@ class Sight:
         recorded = self._reader.recorded()
         host = self.hosting(recorded)
         observed = stack_plans.look(host, None)
-        things, lost = lookups.things_by_key(observed), stack_plans.remember(recorded, observed, host).lost
+        things, unrecorded = lookups.things_by_key(observed), _find_unrecorded(recorded, observed, host)
         if self._finder.version() != version:
             # What was made meanwhile has a record that was not read.
-            lost = self._lost
+            unrecorded = self._unrecorded
         with self._turn:
             # Of two looks at once, the one that began first may end last, and knows less.
             if began >= self._began:
-                self._things, self._lost, self._version, self._at, self._began = things, lost, version, time.monotonic(), began
+                self._things, self._unrecorded = things, unrecorded
+                self._version, self._at, self._began = version, time.monotonic(), began
                 self._records = {
                     (stack, address): record for stack, inside in recorded.records.items() for address, record in inside.items()
                 }
@@ -219,7 +256,22 @@ class Desk(NamedTuple):
 
     def owners(self) -> Mapping[Sid, tuple[StackName, Address]]:
         """Return who holds each slice."""
-        return inputs.slice_owners(self.recorded._replace(lost=self.sight.lost()))
+        return inputs.slice_owners(self.with_unrecorded())
+
+    def with_unrecorded(self) -> Recorded:
+        """Return everything that is recorded, with what is held without a record."""
+        recorded, unrecorded = self.recorded, self.sight.unrecorded()
+
+        def has_one(stack: StackName, address: Address) -> bool:
+            return address in recorded.records.get(stack, {})
+
+        # What was recorded again since the last look holds what its record says.
+        lost = {
+            stack: {address: record for address, record in records.items() if not has_one(stack, address)}
+            for stack, records in unrecorded.lost.items()
+        }
+        held = {sid: owner for sid, owner in unrecorded.held.items() if not has_one(*owner)}
+        return recorded._replace(lost=lost, held={**held, **recorded.held})
 
 
 def secret_of(record: Record) -> str | None:

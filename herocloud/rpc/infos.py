@@ -1,16 +1,19 @@
 """Records and jobs as callers see them."""
 
 import json
+from collections.abc import Mapping
 
 from herocloud.kits.jsons import Json
 from herocloud.model import ids, powers
 from herocloud.model.applies import Pending
 from herocloud.model.hosts import Slice
-from herocloud.model.worlds import Record
-from herocloud.operations import deployment, unfinished
-from herocloud.rpc.answers import EventInfo, JobInfo, JobSteps, RpcErrorInfo, SliceInfo, UnfinishedInfo, VmInfo
+from herocloud.model.ids import Address
+from herocloud.model.worlds import Observed, Record
+from herocloud.operations import deployment, inputs, leftovers, lookups, stack_plans, unfinished
+from herocloud.operations.lookups import Drifted
+from herocloud.rpc.answers import EventInfo, JobInfo, JobSteps, OrphanInfo, RpcErrorInfo, SliceInfo, UnfinishedInfo, VmInfo
 from herocloud.rpc.daemon_store import StoredEvent, StoredJob
-from herocloud.rpc.desk import Desk, secret_of
+from herocloud.rpc.desk import Desk, Unrecorded, secret_of
 from herocloud.rpc.job_marks import SECRET_LABEL, job_id
 from herocloud.views import listings
 
@@ -78,14 +81,14 @@ def pending_vm(job: StoredJob, wanted: "deployment.DeployWanted") -> VmInfo:
     )
 
 
-def slice_info(desk: Desk, host_slice: Slice, holders: dict[str, Record], digest: str | None) -> SliceInfo:
-    """Return one slice; who holds it is left out where that is not the caller's business."""
+def slice_info(desk: Desk, host_slice: Slice, holders: Mapping[str, Record | None], digest: str | None) -> SliceInfo:
+    """Return one slice; who holds it is left out where that is not the caller's business, or where no record tells."""
     holder = holders.get(host_slice.sid)
-    reserved = any(host_slice.sid in run for run in desk.jobs.reserved())
+    reserved = host_slice.sid in holders or any(host_slice.sid in run for run in desk.jobs.reserved())
     shown = holder if holder is not None and desk.sees(holder, digest) else None
     return SliceInfo(
         sid=host_slice.sid,
-        state="InUse" if holder is not None or reserved else "Free",
+        state="InUse" if reserved else "Free",
         memory_bytes=host_slice.memory,
         disk_bytes=host_slice.disk,
         vm_sid=None if shown is None else shown.sid,
@@ -94,15 +97,14 @@ def slice_info(desk: Desk, host_slice: Slice, holders: dict[str, Record], digest
     )
 
 
-def holders(desk: Desk) -> dict[str, Record]:
-    """Return the VM that holds each slice, with those that run without a record."""
-    return {
-        sid: record
-        for records in (*desk.sight.lost().values(), *desk.recorded.records.values())
-        for record in records.values()
-        if record.kind == "vm"
-        for sid in record.spec.get("slices") or ()
-    }
+def holders(desk: Desk) -> dict[str, Record | None]:
+    """Return the VM that holds each slice that is in use; nothing where it never had a record here, or one that cannot be read."""
+    recorded = desk.with_unrecorded()
+    found: dict[str, Record | None] = {}
+    for sid, (stack, address) in inputs.slice_owners(recorded).items():
+        present = recorded.records.get(stack, {}).get(address) or recorded.reserved.get(stack, {}).get(address)
+        found[sid] = present or recorded.lost.get(stack, {}).get(address)
+    return found
 
 
 def job_info(job: StoredJob) -> JobInfo:
@@ -144,6 +146,36 @@ def is_hidden(record: Record, digest: str | None) -> bool:
     """Return whether a record is behind a secret that the caller did not give."""
     kept = secret_of(record)
     return kept is not None and kept != digest
+
+
+def sees_drift(desk: Desk, drifted: Drifted, address: Address, digest: str | None) -> bool:
+    """Return whether a caller with this secret may know of an address that differs from its record, or has none."""
+    thing = drifted.orphans.get(address)
+    if thing is not None:
+        return desk.sight.last_unrecorded().secret_of(thing) in (None, digest)
+    record = desk.recorded.records.get(drifted.stack, {}).get(address)
+    return record is None or desk.sees(record, digest)
+
+
+def orphan_infos(desk: Desk, digest: str | None) -> list[OrphanInfo]:
+    """Return what no record owns, without what is behind other secrets."""
+    recorded, host = desk.known
+    found = lookups.without_record_still(desk.folder, leftovers.orphans_of(recorded, host))
+    remembered = stack_plans.remember(recorded, Observed(lookups.by_stack(orphan.thing for orphan in found)), host)
+    held = inputs.slice_owners(remembered)
+    return [
+        OrphanInfo(
+            stack=orphan.thing.stack,
+            address=orphan.thing.address,
+            kind=orphan.thing.address.partition(".")[0],
+            provider=orphan.thing.provider,
+            parts=sorted(orphan.thing.parts) or sorted(orphan.thing.halves),
+            slices=[sid for sid, owner in held.items() if owner == (orphan.thing.stack, orphan.thing.address)],
+            foreign=orphan.foreign,
+        )
+        for orphan in found
+        if Unrecorded(remembered.lost).secret_of(orphan.thing) in (None, digest)
+    ]
 
 
 def unfinished_infos(desk: Desk, stack: str | None, digest: str | None) -> list[UnfinishedInfo]:

@@ -76,7 +76,7 @@ def _of_state(desk: Desk, restarts: Mapping[str, int]) -> Iterator[str]:
     host, recorded = desk.host, desk.recorded
     vms = [record for records in recorded.records.values() for record in records.values() if record.kind == "vm"]
     states = [_state(desk, record) for record in vms]
-    held = {sid for record in vms for sid in record.spec.get("slices") or ()}
+    held = {host_slice.sid for host_slice in host.slices}.intersection(desk.owners())
     slices = [({"state": "free"}, len(host.slices) - len(held)), ({"state": "in_use"}, len(held))]
     yield from _metric("herocloud_slices", "gauge", "Slices by state.", slices)
     yield from _metric("herocloud_host_memory_bytes", "gauge", "Memory of the host.", [({}, host.memory)])

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import HerocloudError
 from herocloud.model.worlds import Recorded
+from herocloud.operations import damage
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import (
     advice,
@@ -71,6 +72,8 @@ STOP_SECONDS = 30.0
 _THREADS = 256
 """Calls that wait, for a job mostly, sit in a thread each; idle ones cost little."""
 _NOBODY = Caller(None, None, "daemon")
+_MOST_NAMED = 5
+"""Things that a warning names."""
 
 
 def methods() -> tuple[Method[Any], ...]:
@@ -183,17 +186,36 @@ class Service:
 
         The error may be that the state cannot be read; what was hidden when it last could be stays hidden then.
         """
+        unrecorded = self.desk.sight.last_unrecorded()
         with contextlib.suppress(HerocloudError, OSError, sqlite3.Error):
             self._recorded = self.desk.recorded
-        return concealment.without_folders(concealment.conceal(data, self._recorded, digest), self.desk.runtime)
+        hidden = [(thing.stack, thing.address) for thing in unrecorded.orphans if unrecorded.secret_of(thing) not in (None, digest)]
+        return concealment.without_folders(concealment.conceal(data, self._recorded, digest, hidden), self.desk.runtime)
 
     def _warn(self) -> list[str]:
         failing = self.upkeep.chores.schedules.failing()
+        recorded = self.desk.recorded
+        behind = [damage.say_behind(recorded)] if recorded.behind else []
         return [
-            f"the scheduled snapshot of {known_vm.record.address} of stack {known_vm.record.stack} fails: {known_vm.schedule.reason}"
-            for known_vm in failing
-            if secret_of(known_vm.record) is None
+            *(f"{found.summary}: {found.detail}" for found in behind),
+            *self._say_orphans(),
+            *(
+                f"the scheduled snapshot of {known_vm.record.address} of stack {known_vm.record.stack} fails: {known_vm.schedule.reason}"
+                for known_vm in failing
+                if secret_of(known_vm.record) is None
+            ),
         ]
+
+    def _say_orphans(self) -> list[str]:
+        """Say what is there without a record; of what is behind a secret only how much."""
+        unrecorded, records = self.desk.sight.unrecorded(), self.desk.recorded.records
+        found = [thing for thing in unrecorded.orphans if thing.address not in records.get(thing.stack, {})]
+        if not found:
+            return []
+        shown = [f"{thing.address} of stack {thing.stack}" for thing in found if unrecorded.secret_of(thing) is None]
+        named = f": {', '.join(shown[:_MOST_NAMED])}{' and others' if len(found) > len(shown[:_MOST_NAMED]) else ''}" if shown else ""
+        what = "1 thing is" if len(found) == 1 else f"{len(found)} things are"
+        return [f"{what} here without a record{named}; `list_orphans` lists them"]
 
     def handlers(self) -> Handlers:
         """Return what the paths need."""

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from herocloud.model.ids import Sid
+from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Recorded
 from herocloud.state import data_makers, high_water, journal, records
 
@@ -35,9 +35,9 @@ def read(connection: sqlite3.Connection, folder: Path, *, checked: bool, kept: r
     )
 
 
-def _held_by(connection: sqlite3.Connection, damaged: records.Damaged) -> dict[Sid, str]:
+def _held_by(connection: sqlite3.Connection, damaged: records.Damaged) -> dict[Sid, tuple[StackName, Address]]:
     """Return the slices of addresses whose records cannot be read: the assignments are kept beside the records."""
     if not damaged:
         return {}
     owners = records.owners(connection).items()
-    return {sid: f"{address} of stack {stack}" for sid, (stack, address) in owners if address in damaged.get(stack, {})}
+    return {sid: (stack, address) for sid, (stack, address) in owners if address in damaged.get(stack, {})}

@@ -239,6 +239,19 @@ def last(connection: sqlite3.Connection, stack: str, address: str) -> Record | N
     return next((record for (body,) in rows if (record := read_sound(body, stack, address)) is not None), None)
 
 
+def forgotten_since(connection: sqlite3.Connection, serial: int) -> list[Record]:
+    """Return the last records of addresses that were taken out by hand after a serial and have none now."""
+    rows = connection.execute(
+        "SELECT records.stack, address, body FROM serials JOIN records ON until = serial WHERE serial > ? AND operation = 'state rm'",
+        (serial,),
+    )
+    return [
+        record
+        for stack, address, body in rows.fetchall()
+        if find(connection, stack, address) is None and (record := read_sound(body, stack, address)) is not None
+    ]
+
+
 @contextmanager
 def _without_collector() -> Iterator[None]:
     """Keep the cyclic collector from walking a growing pile of fresh dictionaries again and again: half of the time of a long load."""

@@ -164,6 +164,10 @@ class Reader:
         """Return the last record of an address that has none now."""
         return self._read(lambda c: records.last(c, stack, address))
 
+    def forgotten_since(self, serial: int) -> list[Record]:
+        """Return the last records of what was taken out of the records by hand after a serial, and has none now: it is still there."""
+        return self._read(lambda c: records.forgotten_since(c, serial))
+
     def records_around(self, serial: int) -> tuple[records.Records, records.Records]:
         """Return the records before and after the operation of `serial`, which may be one of which only its own stack is still known."""
         return self._read(lambda c: history.records_around(c, serial))

@@ -6,6 +6,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model.applies import Pending
 from herocloud.model.ids import Address
 from herocloud.model.plans import Drift
+from herocloud.model.words import Cause
 from herocloud.views import phrases, plan_json, remainders, writer
 
 FORMAT_VERSION = "1.0"
@@ -37,9 +38,12 @@ def _group(lead: str, rows: Iterable[tuple[Address, str]], wide: int, *, color: 
 def _count(drifts: Sequence[Drift]) -> str:
     number = len({drift.address for drift in drifts})
     things = "1 resource" if number == 1 else f"{number} resources"
+    causes = {drift.cause for drift in drifts}
     ways = ["complete or remove what is left"] if any(drift.left_by_apply for drift in drifts) else []
-    ways += ["bring back the recorded state"] if any(not drift.left_by_apply for drift in drifts) else []
-    return f"Drift: {things}. `herocloud plan` shows what would {', and '.join(ways)}."
+    ways += ["bring back the recorded state"] if Cause.OUTSIDE in causes else []
+    says = [f"`herocloud plan` shows what would {', and '.join(ways)}."] if ways else []
+    says += ["`herocloud state adopt` records what has no record, `herocloud state gc` removes it."] if Cause.NO_RECORD in causes else []
+    return " ".join([f"Drift: {things}.", *says])
 
 
 def document(stack: str, drifts: Sequence[Drift], unfinished: Sequence[Pending] = ()) -> dict[str, Json]:

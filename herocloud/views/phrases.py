@@ -177,6 +177,7 @@ CAUSES = {
     Cause.UNFINISHED_APPLY: "Left by an apply that is not finished",
     Cause.FAILED_APPLY: "Left by an apply that did not succeed",
     Cause.OUTSIDE: "Changed outside herocloud",
+    Cause.NO_RECORD: "Here without a record",
 }
 """What heads the drift of each cause, in the order in which they are shown."""
 

@@ -41,7 +41,9 @@ class CloudHypervisorObserver:
         things: dict[StackName, dict[Address, Thing]] = {}
         for one in found:
             stack, address = StackName(one.owner.stack), Address(one.owner.address)
-            things.setdefault(stack, {})[address] = Thing(stack, address, NAME, parts[one.sid], one.owner.lineage)
+            things.setdefault(stack, {})[address] = Thing(
+                stack, address, NAME, parts[one.sid], one.owner.lineage, slices=marks.slices_of(one.mark)
+            )
         marks.add_halves(self._folder, wanted, NAME, things)
         return Observed(things=things, serials=marks.serials(found))
 

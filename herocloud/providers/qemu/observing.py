@@ -39,7 +39,9 @@ class QemuObserver:
         things: dict[StackName, dict[Address, Thing]] = {}
         for folder in found:
             stack, address = StackName(folder.owner.stack), Address(folder.owner.address)
-            things.setdefault(stack, {})[address] = Thing(stack, address, NAME, parts[folder.sid], folder.owner.lineage)
+            things.setdefault(stack, {})[address] = Thing(
+                stack, address, NAME, parts[folder.sid], folder.owner.lineage, slices=marks.slices_of(folder.mark)
+            )
         marks.add_halves(self._folder, wanted, NAME, things)
         return Observed(things=things, serials=marks.serials(found))
 

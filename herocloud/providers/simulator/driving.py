@@ -7,6 +7,7 @@ A table of thirty functions, one a kind, would say the same thing thirty times; 
 
 import functools
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,6 +197,8 @@ class SimulatorDriver:
             row.halves.pop("power", None)
         elif part == "machine" and current is None:
             row.parts["power"] = "stopped"
+        if part == "machine":
+            _note_slices(row, target, work.slices(target))
 
     def _take_prepared(self, world: sqlite3.Connection, row: Row, part: str) -> str | None:
         """Take what was prepared from beside its place; returns the data on it."""
@@ -331,6 +334,13 @@ def _is_done(row: Row, work: Work) -> bool:
 def _seen(row: Row, work: Work) -> Seen:
     current = row.parts.get(work.step.part)
     return Seen(current, None if current is None else row.lineage, beside=tuple(sorted(row.parts)))
+
+
+def _note_slices(row: Row, machine: Part, slices: Sequence[str] | None) -> None:
+    if machine is None:
+        row.contents.pop(rows.SLICES, None)
+    elif slices:
+        row.contents[rows.SLICES] = " ".join(slices)
 
 
 def _mark(row: Row, work: Work) -> None:

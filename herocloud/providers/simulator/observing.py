@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Refused
-from herocloud.model.ids import Address, StackName
+from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Standing
 from herocloud.providers.simulator import claims, moves, rows, world_file
@@ -77,7 +77,8 @@ def read(connection: sqlite3.Connection, stacks: Iterable[StackName] | None, kno
 
 
 def _read_rows(world: sqlite3.Connection, wanted: list[StackName] | None) -> list[tuple[Any, ...]]:
-    query = "SELECT stack, address, provider, lineage, parts, halves, iif(instr(contents, 'restored'), contents, NULL) FROM things"
+    noted = " OR ".join(f"instr(contents, '{word}')" for word in (moves.RESTORED, rows.SLICES))
+    query = f"SELECT stack, address, provider, lineage, parts, halves, iif({noted}, contents, '{{}}') FROM things"  # noqa: S608  (ours)
     if wanted is not None:
         query += f" WHERE stack IN ({', '.join('?' * len(wanted))})"
     return world.execute(query + " ORDER BY stack, address", wanted or ()).fetchall()
@@ -103,6 +104,7 @@ def _make_things(found: list[tuple[Any, ...]]) -> list[Thing]:
     gc.disable()
     try:
         bodies = json.loads("[" + ",".join([row[4] for row in found]) + "]")
+        noted = json.loads("[" + ",".join([row[6] for row in found]) + "]")
         return [
             Thing(
                 StackName(stack),
@@ -111,18 +113,19 @@ def _make_things(found: list[tuple[Any, ...]]) -> list[Thing]:
                 parts,
                 lineage,
                 halves=_NONE if halves == "{}" else _halves(halves, parts),
-                restored=_restored(contents) if contents else {},
+                restored=_restored(contents) if moves.RESTORED in text else {},
+                slices=tuple(map(Sid, contents.get(rows.SLICES, "").split())),
             )
-            for (stack, address, provider, lineage, _text, halves, contents), parts in zip(found, bodies, strict=True)
+            for (stack, address, provider, lineage, _, halves, text), parts, contents in zip(found, bodies, noted, strict=True)
         ]
     finally:
         if collecting:
             gc.enable()
 
 
-def _restored(contents: str) -> dict[str, str]:
+def _restored(contents: Mapping[str, str]) -> dict[str, str]:
     ending = f" {moves.RESTORED}"
-    return {name.removesuffix(ending): token for name, token in json.loads(contents).items() if name.endswith(ending)}
+    return {name.removesuffix(ending): token for name, token in contents.items() if name.endswith(ending)}
 
 
 _NONE: dict[str, Part] = {}

@@ -20,6 +20,10 @@ SERIAL = "serial "
 """Begins the key under which the world keeps the highest serial of a state."""
 
 
+SLICES = "slices"
+"""Among the contents of a VM: the slices that it was given when its machine was made or changed last, with blanks between them."""
+
+
 class Row:
     """One address of one stack. Mutable, unlike everything else here: it lives only inside one transaction."""
 
@@ -35,7 +39,7 @@ class Row:
         self.halves: dict[str, dict[str, Json]] = {}
         """By part: the kind of the step that is half-way, a word for what it is at, and where it goes."""
         self.contents: dict[str, str] = {}
-        """By part: a token that stands for the data on a disk."""
+        """By part: a token that stands for the data on a disk; and what else a mark tells (`SLICES`)."""
 
 
 class Limits:

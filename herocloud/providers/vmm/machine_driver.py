@@ -9,7 +9,7 @@ What differs between hypervisors is a `Control`: how to look at a running VM, ch
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -203,12 +203,12 @@ class MachineDriver:
             else:
                 # Nobody wants back what was wrong about it.
                 wanted = {field: value for field, value in target.items() if field not in powers.ONLY_SEEN}
-                self._bring_machine(work, sid, wanted, half)
+                self._bring_machine(work, sid, wanted, work.slices(target), half)
             faults.reached(f"{point}.after")
 
     # The machine: a mark, and what runs.
 
-    def _bring_machine(self, work: Work, sid: str, target: Part, half: Callable[[], None]) -> None:
+    def _bring_machine(self, work: Work, sid: str, target: Part, slices: Sequence[str] | None, half: Callable[[], None]) -> None:
         marks.claim(self._folder, sid, probes.owner_of(work))
         mark = marks.read(self._folder, sid)
         place = self._place(work, sid)
@@ -229,7 +229,7 @@ class MachineDriver:
         elif work.step.kind == "vm.create" and not same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
         half()
-        wanted = mark._replace(machine=target)
+        wanted = mark._replace(machine=target, slices=tuple(slices or mark.slices))
         if wanted != marks.read(self._folder, sid):
             marks.write(self._folder, sid, wanted._replace(serial=work.serial))
         if self._control.is_living(sid, wanted):

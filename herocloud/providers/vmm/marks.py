@@ -6,14 +6,14 @@ between. A database would do as well, and could not be read while something else
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.model.ids import Address, StackName
+from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Thing
 from herocloud.providers import ownership
 from herocloud.providers.ownership import Owner
@@ -35,6 +35,8 @@ class Mark(NamedTuple):
     """What the process was started with that does not follow from the machine: which accelerator, which kind of board."""
     serial: int = 0
     """Of the state when the machine was changed last."""
+    slices: Sequence[str] = ()
+    """Those that the VM had then: a state that was put back from a backup knows nothing of a VM that was made since."""
 
 
 class Marked(NamedTuple):
@@ -62,6 +64,11 @@ def write(data: Path, sid: str, mark: Mark) -> None:
         durable_files.sync_folder(folder.parent)
     content = jsons.dumps({"version": VERSION, **mark._asdict()}).encode()
     durable_files.write_durably(folder / FILE, content, draft=folder / f".{FILE}.new")
+
+
+def slices_of(mark: Mark) -> tuple[Sid, ...]:
+    """Return the slices that a mark tells of."""
+    return tuple(map(Sid, mark.slices))
 
 
 def remove(data: Path, sid: str, half: Callable[[], None] = lambda: None) -> None:
@@ -168,7 +175,7 @@ def _parse(content: bytes, path: Path) -> Mark:
         # Earlier versions noted the network cards too, which steps bring along by now.
         body.pop("nics", None)
         if version == VERSION:
-            return Mark(**body)
+            return Mark(**{**body, "slices": tuple(body.get("slices", ()))})
     except (ValueError, TypeError, KeyError, AttributeError):
         raise Permanent(
             f"the mark `{path}` is damaged, so nobody can tell what runs there; restore it from a backup, or move it away"

@@ -16,6 +16,7 @@ from herocloud.rpc.client.schema_types import (
     LogLines,
     MigratedSecret,
     NodeInfo,
+    OrphanInfo,
     PlanInfo,
     ResourcesInfo,
     RunOptions,
@@ -601,6 +602,18 @@ class AsyncMethods:
     ) -> list[UnfinishedInfo]:
         """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
         return cast("list[UnfinishedInfo]", await self.call("list_unfinished", {"secret": secret}))
+
+    async def list_orphans(
+        self,
+        *,
+        secret: str = "",
+    ) -> list[OrphanInfo]:
+        """Return what carries our mark and no record owns, as where an older state was put back.
+
+        It keeps running, and what it holds is given to nobody. `herocloud state adopt` records it again, `herocloud
+        state gc` removes it.
+        """
+        return cast("list[OrphanInfo]", await self.call("list_orphans", {"secret": secret}))
 
     async def state_log(
         self,

@@ -44,9 +44,9 @@ class DriftInfo(TypedDict):
     part: str
     recorded: Any
     observed: Any
-    cause: Literal["outside", "failed_apply", "unfinished_apply"]
+    cause: Literal["outside", "failed_apply", "unfinished_apply", "no_record"]
     """Who left it so: somebody outside herocloud, an apply that ended without success, or one that waits for
-    `resume_stack`."""
+    `resume_stack`; `no_record` is about what no record owns, which `list_orphans` lists."""
     left_by_apply: bool
     """Whether an apply left it so, whichever."""
 
@@ -209,6 +209,21 @@ class NodeInfo(TypedDict):
     vms_total: int
     """How many VMs there are, those of others included."""
     vms_running: int
+
+
+class OrphanInfo(TypedDict):
+    """Something on the host that carries our mark and that no record owns."""
+
+    stack: str
+    address: str
+    kind: str
+    provider: str
+    parts: list[str]
+    """What is there of it."""
+    slices: list[str]
+    """The slices that it holds until it is gone or recorded again, where that is known."""
+    foreign: bool
+    """Whether it carries the mark of another state, where it may be in use."""
 
 
 class PlanInfo(TypedDict):

@@ -10,7 +10,7 @@ from herocloud.model.words import Approval
 from herocloud.model.worlds import Record
 from herocloud.operations import apply, lookups, reversal, unfinished
 from herocloud.rpc import error_answers, infos, work
-from herocloud.rpc.answers import IdempotencyKey, JobInfo, LogEntry, Secret, UnfinishedInfo, Wait
+from herocloud.rpc.answers import IdempotencyKey, JobInfo, LogEntry, OrphanInfo, Secret, UnfinishedInfo, Wait
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import DOES_NOT_FIT, NOT_FOUND
 from herocloud.rpc.job_marks import SECRET_LABEL
@@ -92,6 +92,15 @@ def _hidden(desk: Desk, digest: str | None) -> frozenset[int]:
 def list_unfinished(desk: Desk, secret: Secret = "") -> list[UnfinishedInfo]:
     """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
     return infos.unfinished_infos(desk, None, desk.digest(secret))
+
+
+@declare("stacks", example=Example({}, []))
+def list_orphans(desk: Desk, secret: Secret = "") -> list[OrphanInfo]:
+    """Return what carries our mark and no record owns, as where an older state was put back.
+
+    It keeps running, and what it holds is given to nobody. `herocloud state adopt` records it again, `herocloud state gc` removes it.
+    """
+    return infos.orphan_infos(desk, desk.digest(secret))
 
 
 @declare(
@@ -203,4 +212,4 @@ def resume_stack(
     return infos.job_info(desk.submit(request, idempotency_key, wait=wait))
 
 
-METHODS: tuple[Method[Any], ...] = (undo, resume_stack, list_unfinished, state_log)
+METHODS: tuple[Method[Any], ...] = (undo, resume_stack, list_unfinished, list_orphans, state_log)

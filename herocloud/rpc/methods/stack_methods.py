@@ -13,7 +13,7 @@ from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import annotation
 from herocloud.plan.scope import PlanOptions
-from herocloud.rpc import advice, concealment, error_answers, infos, uploads, work
+from herocloud.rpc import advice, error_answers, infos, uploads, work
 from herocloud.rpc.answers import DriftInfo, DriftReport, ExportedStack, IdempotencyKey, JobInfo, PlanInfo, StackInfo, ValidationInfo, Wait
 from herocloud.rpc.answers import Secret as SecretText
 from herocloud.rpc.desk import Desk
@@ -92,7 +92,7 @@ def _shown(desk: Desk, found: tuple[Diagnostic, ...]) -> list[Json]:
         for diagnostic in found
     ]
     written = advice.of_error(error_answers.document(cleaned))
-    diagnostics: list[Json] = concealment.conceal(written["diagnostics"], desk.recorded, None)
+    diagnostics: list[Json] = desk.jobs.conceal(written["diagnostics"], None)
     return diagnostics
 
 
@@ -163,7 +163,7 @@ def _show(desk: Desk, planned: Planned) -> PlanInfo:
     classes = {approval.value: list(addresses) for approval, addresses in work.classes_of(plan).items()}
     # The places of findings are in files that the caller sent, under the names that the caller gave.
     shown = annotation.with_diagnostics(plan, ())
-    document = concealment.conceal(plan_json.plan_document(shown), desk.recorded, None)
+    document = desk.jobs.conceal(plan_json.plan_document(shown), None)
     return PlanInfo(
         plan_id=plan.id,
         stack=plan.stack,
@@ -286,7 +286,7 @@ def drift(desk: Desk, stack: StackText | None = None, secret: SecretText = "") -
         )
         for drifted_stack in drifted_stacks
         for item in drifted_stack.drift
-        if (record := desk.recorded.records.get(drifted_stack.stack, {}).get(item.address)) is None or desk.sees(record, digest)
+        if infos.sees_drift(desk, drifted_stack, item.address, digest)
     ]
     return DriftReport(resource_drift=found, unfinished=infos.unfinished_infos(desk, stack, digest))
 

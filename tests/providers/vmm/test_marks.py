@@ -2,9 +2,11 @@
 
 import pytest
 
+from herocloud.kits import jsons
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import ownership
 from herocloud.providers.ownership import Owner
+from herocloud.providers.qemu.observing import QemuObserver
 from herocloud.providers.vmm import folders, marks
 from herocloud.providers.vmm.marks import Mark
 
@@ -113,3 +115,20 @@ def test_a_vm_that_has_only_its_disk_so_far_is_not_half_made(tmp_path) -> None:
     (tmp_path / "vms" / "v2").mkdir()
     for observer in _observers(tmp_path):
         assert observer.observe().things == {}
+
+
+def test_a_mark_tells_which_slices_the_vm_was_given(tmp_path) -> None:
+    marks.claim(tmp_path, "v1", OWNER)
+    marks.write(tmp_path, "v1", Mark("qemu", {"sid": "v1"}, slices=("s2", "s3")))
+    assert marks.slices_of(marks.read(tmp_path, "v1")) == ("s2", "s3")
+    (seen,) = QemuObserver(tmp_path).observe().things["shop"].values()
+    assert seen.slices == ("s2", "s3")
+
+
+def test_a_mark_of_an_earlier_version_tells_of_no_slices(tmp_path) -> None:
+    _make(tmp_path)
+    path = folders.machine_folder(tmp_path, "v1") / marks.FILE
+    body = jsons.loads(path.read_bytes())
+    del body["slices"]
+    path.write_bytes(jsons.dumps(body).encode())
+    assert marks.slices_of(marks.read(tmp_path, "v1")) == ()
