@@ -29,6 +29,8 @@ class Passing(NamedTuple):
     name: str
     command: str
     """What copied: `vm clone` or `vm export`."""
+    created: int
+    """When it was to be taken; a snapshot of this name from another moment is somebody else's, and stays."""
 
 
 @contextmanager
@@ -61,10 +63,11 @@ def left(folder: Path) -> Iterator[list[tuple[Passing, Path]]]:
 
 def _is_there(folder: Path, passing: Passing) -> bool:
     try:
-        return any(snapshot.name == passing.name for snapshot in snapshots.list_all(folder, [passing.address], passing.stack))
+        found = snapshots.list_all(folder, [passing.address], passing.stack)
     except Refused:
         # Its VM is gone, and with it all its snapshots.
         return False
+    return any((snapshot.name, snapshot.part["created"]) == (passing.name, passing.created) for snapshot in found)
 
 
 def _read(descriptor: int) -> Passing | None:

@@ -78,6 +78,16 @@ def test_a_snapshot_that_somebody_took_under_such_a_name_stays(herocloud: Any, k
 
 
 @pytest.mark.usefixtures("applied")
+def test_a_snapshot_that_somebody_takes_after_a_copy_was_killed_stays(herocloud: Any) -> None:
+    passing = Passing("shop", "vm.db", "export-db", "vm export", 1_700_000_000)  # type: ignore[arg-type]
+    with passing_snapshots.marked(herocloud.data_folder, passing):
+        pass  # It was killed before it took its snapshot.
+    herocloud.done("vm", "snapshot", "create", "db", "--name", "export-db")
+    herocloud.done("resume", "-y")
+    assert (_snapshots(herocloud), _marks(herocloud)) == (["export-db"], [])
+
+
+@pytest.mark.usefixtures("applied")
 def test_what_an_apply_that_waits_still_copies_from_stays_until_it_is_over(herocloud: Any, kill: Callable[..., None]) -> None:
     kill("simulator.disk.copy.half", *CLONE)
     assert herocloud("resume").code != 0, "nobody approved it"
@@ -90,7 +100,9 @@ def test_what_an_apply_that_waits_still_copies_from_stays_until_it_is_over(heroc
 @pytest.mark.usefixtures("applied")
 def test_a_copy_that_runs_keeps_its_snapshot(herocloud: Any) -> None:
     herocloud.done("vm", "snapshot", "create", "db", "--name", "clone-copy")
-    with passing_snapshots.marked(herocloud.data_folder, Passing("shop", "vm.db", "clone-copy", "vm clone")):  # type: ignore[arg-type]
+    (taken,) = json.loads(herocloud.done("vm", "snapshot", "list", "db", "--json").out)["snapshots"]
+    passing = Passing("shop", "vm.db", "clone-copy", "vm clone", taken["created"])  # type: ignore[arg-type]
+    with passing_snapshots.marked(herocloud.data_folder, passing):
         herocloud.done("resume", "-y")
         assert _snapshots(herocloud) == ["clone-copy"]
     herocloud.done("resume", "-y")
@@ -101,7 +113,9 @@ def test_a_mark_that_makes_no_sense_is_removed(herocloud: Any, applied: Path) ->
     place = herocloud.data_folder / "copies"
     place.mkdir()
     (place / "odd").write_text("[", encoding="utf-8")
-    (place / "gone").write_text('{"stack": "shop", "address": "vm.none", "name": "x", "command": "vm clone"}', encoding="utf-8")
+    (place / "gone").write_text(
+        '{"stack": "shop", "address": "vm.none", "name": "x", "command": "vm clone", "created": 1}', encoding="utf-8"
+    )
     assert applied.exists()
     herocloud.done("resume", "-y")
     assert _marks(herocloud) == []
