@@ -246,7 +246,7 @@ class Runner:
                 return
             self._crew.took_back()
             if message.error is None:
-                del self._running[attempt.step.id]
+                self._running.pop(attempt.step.id).work = None
                 self._succeed(attempt.step, attempt.started, message.value)
             else:
                 self._take_error(attempt, message.error)
@@ -280,7 +280,7 @@ class Runner:
             log.error("unexpected error in step %s, reference %s", attempt.step.id, reference, exc_info=error)
             what = f"{type(error).__name__}: {error}"
             why = f"unexpected error in the provider `{attempt.step.provider}`: {what} (reference {reference} in the log)"
-        del self._running[attempt.step.id]
+        self._running.pop(attempt.step.id).work = None
         self._fail(attempt.step, attempt.started, why)
 
     def _try_again(self, attempt: Attempt, now: float) -> None:
@@ -295,7 +295,7 @@ class Runner:
         if attempt.due is None:
             self._crew.lost()
             self._stuck.append(attempt.step.id)
-        del self._running[attempt.step.id]
+        self._running.pop(attempt.step.id).work = None
         self._fail(attempt.step, attempt.started, f"timed out after {show_duration(now - attempt.started)}")
 
     def _succeed(self, step: Step, started: float, result: Part) -> None:
@@ -341,7 +341,7 @@ class Runner:
 
     def _cancel(self, attempt: Attempt, why: str) -> None:
         now = self._clock.elapsed()
-        del self._running[attempt.step.id]
+        self._running.pop(attempt.step.id).work = None
         self._walk.abandon(attempt.step)
         self._results.append(attempt.step)
         if (entry := self._way.cancelled(attempt.step, why, self._clock.now(), now - attempt.started)) is not None:

@@ -158,7 +158,7 @@ class Journal:
         self._load_originals = originals
         self._originals: Mapping[Address, Record] = {}
         self._to_undo: dict[Address, int] = {}
-        self._followers = Followers(self._records, self._keeps_its_needs)
+        self._followers = Followers(self._records)
 
     def change_of(self, step: Step) -> Change:
         """Return the change that a step belongs to."""
@@ -268,7 +268,7 @@ class Journal:
             return entry._replace(remove=(before.stack, before.address))
         if before is not None and before.address != after.address:
             del self._records[before.address]
-            followers = self._followers.rename(before.address, after.address)
+            followers = self._followers.rename(before.address, after.address, self._keeps_its_needs)
             entry = entry._replace(rename=(before.stack, before.address, after.address), followers=followers)
         self._records[after.address] = after
         self._followers.note(after)

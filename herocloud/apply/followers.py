@@ -14,9 +14,9 @@ from herocloud.model.worlds import Record
 class Followers:
     """Finds what relies on a name, among the records of a stack."""
 
-    def __init__(self, records: dict[Address, Record], keeps: Callable[[Record], bool]) -> None:
-        """Look into `records` and change them; a record that `keeps` its needs has the names of after the renames already."""
-        self._records, self._keeps = records, keeps
+    def __init__(self, records: dict[Address, Record]) -> None:
+        """Look into `records` and change them."""
+        self._records = records
         self._users: dict[Address, dict[Address, None]] | None = None
         """What may rely on an address. It is made with the first rename, because most applies rename nothing."""
 
@@ -26,8 +26,11 @@ class Followers:
             for need in record.needs:
                 self._users.setdefault(need, {})[record.address] = None
 
-    def rename(self, origin: Address, target: Address) -> tuple[Record, ...]:
-        """Point every need of `origin` at `target`, and return the records that changed."""
+    def rename(self, origin: Address, target: Address, keeps: Callable[[Record], bool]) -> tuple[Record, ...]:
+        """Point every need of `origin` at `target`, and return the records that changed.
+
+        A record that `keeps` its needs has the names of after the renames already.
+        """
         if self._users is None:
             self._users = {}
             for known in self._records.values():
@@ -37,7 +40,7 @@ class Followers:
             record = self._records.get(address)
             if record is None or origin not in record.needs:
                 continue
-            if self._keeps(record):
+            if keeps(record):
                 self.note(record)
                 continue
             self._records[address] = needs.follow(record, {origin: target})

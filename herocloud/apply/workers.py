@@ -60,6 +60,7 @@ class Attempt:
         self.step = step
         self.driver = driver
         self.work: Work | None = None
+        """What its provider is given. Taken away at the end: it tells this attempt in turn, and neither would go without a collector."""
         self.started = clock.elapsed()
         self.deadline = self.started + timeout
         self.heard = self.started

@@ -4,11 +4,10 @@
 the end, by reading the files once more, and only when there is something to point at.
 """
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from herocloud.kits import collector
 from herocloud.kits.yaml import documents, reader
 from herocloud.kits.yaml.tree import Path, Unreadable
 from herocloud.model.diagnostics import Place
@@ -39,7 +38,7 @@ def load(
     fence: Fence | None = None,
 ) -> Loaded:
     """Load one stack from one or several files; bad input gives diagnostics and never an exception."""
-    with _without_collector():
+    with collector.paused():
         read, unusable = sources.read_sources(files, stdin)
         lender = sources.read_catalogue(host)
         if isinstance(lender, sources.Unusable):
@@ -130,15 +129,3 @@ def _expand(given: Given, judged: Judged, pointer: Pointer, folder: str) -> Desi
 
 def _nowhere(_path: Path) -> Place | None:
     return None
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Pause the cyclic collector: walking a million fresh containers that all live on takes longer than making them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

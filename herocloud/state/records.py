@@ -8,13 +8,11 @@ Which VM holds which slice is kept beside the records and in the same transactio
 for its primary key, which makes it impossible to give one slice to two VMs, whatever two writers believed when they made their plans.
 """
 
-import gc
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
-from herocloud.kits import jsons
+from herocloud.kits import collector, jsons
 from herocloud.model import ids
 from herocloud.model.errors import Conflict
 from herocloud.model.ids import HERE, Address, Sid, StackName
@@ -135,7 +133,7 @@ def load(
     records: Records = {}
     inside, damaged = damaged is not None, {} if damaged is None else damaged
     rows = connection.execute(f"SELECT stack, address, body FROM records WHERE {where} ORDER BY stack, address", values)  # noqa: S608  (conditions are ours)
-    with _without_collector():
+    with collector.paused():
         while some := rows.fetchmany(_TOGETHER):
             for (stack, address, _), found in zip(some, _judge_all(some, kept, inside=inside), strict=True):
                 if isinstance(found, str):
@@ -250,15 +248,3 @@ def forgotten_since(connection: sqlite3.Connection, serial: int) -> list[Record]
         for stack, address, body in rows.fetchall()
         if find(connection, stack, address) is None and (record := read_sound(body, stack, address)) is not None
     ]
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Keep the cyclic collector from walking a growing pile of fresh dictionaries again and again: half of the time of a long load."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()

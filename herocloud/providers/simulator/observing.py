@@ -4,13 +4,13 @@ All parts of all things come out of one query as JSON text, joined and parsed in
 long. Looking changes nothing, unless the scenario has things vanish behind our back: then that happens first, as a change of the world.
 """
 
-import gc
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from herocloud.kits import collector
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, Sid, StackName
@@ -100,9 +100,7 @@ def _make_things(found: list[tuple[Any, ...]]) -> list[Thing]:
     if not found:
         return []
     # Walking the fresh containers costs the collector as long again as parsing them, and none of them is garbage.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with collector.paused():
         bodies = json.loads("[" + ",".join([row[4] for row in found]) + "]")
         noted = json.loads("[" + ",".join([row[6] for row in found]) + "]")
         return [
@@ -118,9 +116,6 @@ def _make_things(found: list[tuple[Any, ...]]) -> list[Thing]:
             )
             for (stack, address, provider, lineage, _, halves, text), parts, contents in zip(found, bodies, noted, strict=True)
         ]
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _restored(contents: Mapping[str, str]) -> dict[str, str]:
