@@ -167,7 +167,7 @@ def _with_closed(plan: Plan, folder: Path, recorded: Recorded) -> Plan:
     from herocloud.operations import unfinished
     from herocloud.plan import annotation
 
-    closing = unfinished.waiting(recorded, plan.stack)
+    closing = unfinished.waiting(recorded.unfinished, plan.stack)
     making = {address: pending.id for pending in closing for address in unfinished.closing_takes_back(folder, pending)}
     return annotation.with_closed(plan, making) if making else plan
 

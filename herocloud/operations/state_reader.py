@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from herocloud.model.applies import Pending
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record, Recorded
-from herocloud.state import data_makers, records, state_files
+from herocloud.state import data_makers, records, state_files, step_durations
 from herocloud.state.store import Store
 
 
@@ -29,6 +30,7 @@ class StateReader:
         self._copied = False
         self._kept = records.Kept()
         self._read_makers = data_makers.Read()
+        self._medians = step_durations.Medians()
         self._recorded = Recorded()
 
     def recorded(self) -> Recorded:
@@ -43,7 +45,7 @@ class StateReader:
                 return 0, Recorded()
             version = store.data_version
             if version != self._version:
-                self._recorded = store.recorded_again(self._kept)._replace(data_makers=self._find_makers)
+                self._recorded = store.recorded_again(self._kept, self._medians)._replace(data_makers=self._find_makers)
                 # Asked before the records: what is written in between is read once more, and never missed.
                 self._version = version
             return version, self._recorded
@@ -77,6 +79,12 @@ class StateReader:
             store = self._open()
             return [] if store is None else store.forgotten_since(serial)
 
+    def pending(self) -> tuple[Pending, ...]:
+        """Return every apply that runs or did not end, without reading the records."""
+        with self._turn:
+            store = self._open()
+            return () if store is None else store.pending()
+
     def _open(self) -> Store | None:
         from herocloud.state import store as states
 
@@ -91,6 +99,7 @@ class StateReader:
             self._copied = self._store is not None and self._store.is_copy
             self._file, self._version = file, -1
             self._read_makers = data_makers.Read()
+            self._medians = step_durations.Medians()
         return self._store
 
     def close(self) -> None:

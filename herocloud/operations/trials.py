@@ -64,7 +64,7 @@ def _run(plan: Plan, recorded: Recorded, host: Hosting, how: How) -> _After:
 
 
 def _require_ended(recorded: Recorded, stack: StackName) -> None:
-    for pending in unfinished.waiting(recorded, stack):
+    for pending in unfinished.waiting(recorded.unfinished, stack):
         detail = f"`{pending.id}` (plan `{pending.plan}`) did not end, and what it left half-made cannot be rehearsed on."
         hint = f"`herocloud resume {pending.id}` finishes it"
         raise Refused([Diagnostic("unfinished-apply", "An earlier apply is not finished", detail, hint=hint)])

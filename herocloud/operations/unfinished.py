@@ -20,7 +20,6 @@ from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import KINDS
 from herocloud.model.words import Action, Approval, Severity, Status
-from herocloud.model.worlds import Recorded
 from herocloud.operations import approval, inputs, kept_data
 from herocloud.operations.inputs import Hosting
 
@@ -52,9 +51,9 @@ def list_unfinished(folder: Path) -> tuple[Pending, ...]:
     return store.read_pending(folder)
 
 
-def waiting(recorded: Recorded, stack: StackName | None) -> list[Pending]:
+def waiting(pending: Iterable[Pending], stack: StackName | None) -> list[Pending]:
     """Return the applies of a stack, or of all, that did not end and on which nobody works."""
-    return [pending for pending in recorded.unfinished if not pending.alive and stack in (None, pending.stack)]
+    return [one for one in pending if not one.alive and stack in (None, one.stack)]
 
 
 def in_the_way(folder: Path, pending: Iterable[Pending], scope: Scope) -> list[Pending]:

@@ -189,7 +189,7 @@ def unfinished_infos(desk: Desk, stack: str | None, digest: str | None) -> list[
             user=pending.caller.user,
             address=pending.address,
         )
-        for pending in unfinished.waiting(desk.recorded, None if stack is None else ids.StackName(stack))
+        for pending in unfinished.waiting(desk.reader.pending(), None if stack is None else ids.StackName(stack))
         if sees_apply(desk, pending, digest)
     ]
 

@@ -118,7 +118,9 @@ class Run:
     def watch(self, plan: Plan, finished: Collection[str], begun: Begun) -> Iterator[Callable[[Event], None]]:
         """Listen to the apply that this job runs."""
         self.leave_gate()
-        self._secrets = {change.address: value for change in plan.changes if (value := secret_in(change.after) or secret_in(change.before))}
+        self._secrets = {
+            change.address: value for change in plan.changing if (value := secret_in(change.after) or secret_in(change.before))
+        }
         self._closes = begun.closes
         if begun.closes:
             self._owner.note_closing(self, begun)

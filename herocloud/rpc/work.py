@@ -171,7 +171,7 @@ def require_done(run: Run, applied: Applied | Recovered) -> None:
 
 def take_back_unfinished(desk: Desk, run: Run, record: Record) -> None:
     """Take back an apply of one VM that did not end, before the VM is deleted: to delete it is the consent for that too."""
-    for pending in unfinished.waiting(desk.recorded, record.stack):
+    for pending in unfinished.waiting(desk.reader.pending(), record.stack):
         if pending.address == record.address:
             recovered = apply.resume(desk.folder, how_for(run), Granted(frozenset(Approval)), rollback=True, which=pending.id)
             if recovered is not None:

@@ -16,14 +16,14 @@ from pathlib import Path
 from herocloud.kits import jsons
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.kits.shared_values import MadeLately
-from herocloud.model import ids, plan_codec, steps
+from herocloud.model import ids, plan_codec
 from herocloud.model.applies import Caller, Pending, Scope
 from herocloud.model.errors import Conflict
 from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.steps import Step
 from herocloud.model.words import Action, Approval
-from herocloud.state import failures, holders, records
+from herocloud.state import failures, holders, records, step_durations
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, Did, Entry, Generation, Grant
 
@@ -121,8 +121,6 @@ def _write_one(item: Plan | Change | Step) -> str:
 
 ENDED = ("done", "partial", "rolled back")
 STATUSES = (*ENDED, "interrupted")
-LEARNED_FROM = 50
-"""Durations kept per kind of step and provider: a few, so that a new disk shows after a day and not after a year."""
 
 _APPLIED = (
     "apply, plan, stack, operation, status, started, ended, serial, rollback_of,"
@@ -154,6 +152,11 @@ def skip_serials(connection: sqlite3.Connection, mark: int) -> None:
 def generation(connection: sqlite3.Connection) -> Generation:
     """Return what changes whenever anybody takes something or edits a record."""
     return Generation(*connection.execute("SELECT serial, slices FROM world").fetchone())
+
+
+def serial(connection: sqlite3.Connection) -> int:
+    """Return the number of the last operation."""
+    return int(connection.execute("SELECT serial FROM world").fetchone()[0])
 
 
 def begin(connection: sqlite3.Connection, prepared: Prepared, started: float, rollback_of: PlanId | None) -> tuple[int, int]:
@@ -257,7 +260,7 @@ def finish(
         return
     # What it held beyond its records is free from here on.
     connection.execute("UPDATE applies SET reserved = '' WHERE apply = ?", (apply,))
-    _learn(connection, apply, providers, own)
+    step_durations.learn(connection, apply, providers, own)
     if status != "done":
         return
     connection.execute(
@@ -360,34 +363,6 @@ def _read_classes(text: str) -> frozenset[Approval]:
 def states(connection: sqlite3.Connection, apply: int) -> dict[StepId, str]:
     """Return the last event of every step that the journal knows."""
     return dict(connection.execute("SELECT step, event FROM journal WHERE apply = ? ORDER BY number", (apply,)).fetchall())
-
-
-def durations(connection: sqlite3.Connection) -> dict[tuple[str, str], float]:
-    """Return the median of the last durations by kind of step and provider."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for kind, provider, seconds in connection.execute("SELECT kind, provider, seconds FROM durations ORDER BY seconds"):
-        found.setdefault((kind, provider), []).append(seconds)
-    return {key: (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2 for key, values in found.items()}
-
-
-def _learn(connection: sqlite3.Connection, apply: int, providers: Mapping[StepId, str], own: float) -> None:
-    """Remember how long the steps of an apply took, a few of each kind and provider, and how long each kept the executor itself busy."""
-    found: dict[tuple[str, str], list[float]] = {steps.EXECUTOR: [own]} if own > 0 else {}
-    rows = connection.execute(
-        "SELECT step, seconds FROM journal WHERE apply = ? AND event = 'done' AND seconds > 0 ORDER BY number DESC", (apply,)
-    )
-    for step, seconds in rows:
-        # `vm.web[0]/disk.create` and, when a change has several, `…/tap.create#2`: the kind begins what is behind the last slash.
-        kind, provider = step.rpartition("/")[2].partition("#")[0], providers.get(step)
-        if provider is not None and kind in steps.KINDS and len(known := found.setdefault((kind, provider), [])) < LEARNED_FROM:
-            known.append(seconds)
-    for key, known in found.items():
-        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM durations WHERE (kind, provider) = (?, ?)", key).fetchone()
-        rows_of_kind = [(*key, number + place, seconds) for place, seconds in enumerate(reversed(known), 1)]
-        connection.executemany("INSERT INTO durations VALUES (?, ?, ?, ?)", rows_of_kind)
-        connection.execute(
-            "DELETE FROM durations WHERE (kind, provider) = (?, ?) AND number <= ?", (*key, number + len(known) - LEARNED_FROM)
-        )
 
 
 def outputs(connection: sqlite3.Connection) -> dict[StackName, dict[str, jsons.Json]]:

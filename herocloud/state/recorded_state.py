@@ -6,12 +6,15 @@ from pathlib import Path
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Recorded
 from herocloud.state import data_makers, high_water, journal, records
+from herocloud.state.step_durations import Medians
 
 
-def read(connection: sqlite3.Connection, folder: Path, *, checked: bool, kept: records.Kept | None = None) -> Recorded:
+def read(
+    connection: sqlite3.Connection, folder: Path, *, checked: bool, kept: records.Kept | None = None, medians: Medians | None = None
+) -> Recorded:
     """Return everything that plans compare with; `checked` sets aside what has not the shape of a record.
 
-    `kept` is what the last question of the same reader has read, all of it `checked`.
+    `kept` and `medians` are what the last question of the same reader has read, all of it `checked`.
     """
     # Before the first question, which fixes the moment that the answers are of.
     mark = high_water.look(folder)
@@ -27,7 +30,7 @@ def read(connection: sqlite3.Connection, folder: Path, *, checked: bool, kept: r
         unfinished=unfinished,
         reserved=journal.reserved(connection) if unfinished else {},
         outputs=journal.outputs(connection),
-        durations=journal.durations(connection),
+        durations=(medians or Medians()).read(connection),
         damaged=damaged,
         held=_held_by(connection, damaged),
         behind=max(0, mark.serial_of(lineage) - serial),

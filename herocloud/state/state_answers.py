@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from herocloud.model.applies import Pending
 from herocloud.model.ids import Address, HostId, PlanId, Sid, StackName
 from herocloud.model.worlds import Durations, Record, Recorded
-from herocloud.state import connections, data_makers, failures, history, journal, recorded_state, records, state_files
+from herocloud.state import connections, data_makers, failures, history, journal, recorded_state, records, state_files, step_durations
 from herocloud.state.history import Applied, AppliedPlan, Difference, Generation, PastRun, Unfinished, Version
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Reader:
         self.folder = folder
         self._connection = connection
         self._turn = threading.Lock()
+        self._asking = (self._turn, connection)
+        """The connection that questions go to, with the lock that everybody who uses it takes."""
         self._path = state_files.database(folder)
         self.lineage: str
         self.host: HostId
@@ -39,7 +41,7 @@ class Reader:
     @property
     def serial(self) -> int:
         """Return the number of the last operation."""
-        return self._read(lambda c: int(c.execute("SELECT serial FROM world").fetchone()[0]))
+        return self._read(journal.serial)
 
     @property
     def data_version(self) -> int:
@@ -57,9 +59,9 @@ class Reader:
         """Return everything that plans compare with; `checked` sets aside what has not the shape of a record."""
         return self._read(lambda c: recorded_state.read(c, self.folder, checked=checked))
 
-    def recorded_again(self, kept: records.Kept) -> Recorded:
+    def recorded_again(self, kept: records.Kept, medians: step_durations.Medians | None = None) -> Recorded:
         """Return the same, `checked`, to a reader that stays: what has not changed since it asked last is not read again."""
-        return self._read(lambda c: recorded_state.read(c, self.folder, checked=True, kept=kept))
+        return self._read(lambda c: recorded_state.read(c, self.folder, checked=True, kept=kept, medians=medians))
 
     def data_makers(self, stack: StackName, read: data_makers.Read) -> Mapping[Address, str]:
         """Return the name of the last apply that made data at each address of a stack, to a reader that stays."""
@@ -150,7 +152,7 @@ class Reader:
 
     def durations(self) -> Durations:
         """Return the median seconds of each kind of step that ran here, by provider."""
-        return self._read(journal.durations)
+        return self._read(step_durations.read)
 
     def history(self) -> list[Version]:
         """Return every operation that raised the serial, newest first."""
@@ -182,14 +184,15 @@ class Reader:
 
     def _read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Ask within one transaction, so that all of the answer is of the same moment."""
-        with self._turn, failures.Guarded(self._path):
+        turn, connection = self._asking
+        with turn, failures.Guarded(self._path):
             try:
-                self._connection.execute("BEGIN")
+                connection.execute("BEGIN")
                 try:
-                    return question(self._connection)
+                    return question(connection)
                 finally:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
             except _UNREADABLE as error:
                 # The pages are in order, and what they hold is not: no JSON any more, or JSON of another shape.
                 raise failures.damaged(self._path, f"what is in it cannot be read ({type(error).__name__}: {error})") from error

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from herocloud.model.ids import Address, StackName, StepId
-from herocloud.state import data_makers, records, state_files
+from herocloud.state import data_makers, records, state_files, step_durations
 from herocloud.state import store as states
 from herocloud.state.store import Entry, Store
 
@@ -122,3 +122,22 @@ def test_the_journal_of_applies_that_ended_is_read_once(
     monkeypatch.setattr(data_makers, "_newest", note)
     assert len(store.data_makers(SHOP, read)) == 20
     assert asked == [(20,)]
+
+
+def test_only_the_durations_of_steps_that_ran_are_sorted_again(store: Store, make: Make) -> None:
+    kept, medians = records.Kept(), step_durations.Medians()
+    chance = random.Random(7)
+    asked: list[str] = []
+    kinds = ("vm.boot", "vm.stop", "vm.create", "tap.create")
+    for number in range(70):
+        apply = store.begin(make.plan(f"p{number}"), 1.0)
+        ran = kinds if number == 0 else [chance.choice(kinds)]
+        done = [Entry(StepId(f"vm.a/{kind}"), "done", 1.0, seconds=chance.random()) for kind in ran]
+        store.commit(apply, done)
+        store.finish(apply, "done", 2.0, providers={one.step: "one" for one in done})
+        store._connection.set_trace_callback(asked.append)
+        found = store.recorded_again(kept, medians).durations
+        store._connection.set_trace_callback(None)
+        assert found == store.durations()
+        assert sum("SELECT seconds FROM durations" in statement for statement in asked) == len(ran)
+        asked.clear()

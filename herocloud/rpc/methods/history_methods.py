@@ -189,7 +189,7 @@ def resume_stack(
     digest = desk.digest(secret)
     waiting = [
         pending
-        for pending in unfinished.waiting(desk.recorded, None)
+        for pending in unfinished.waiting(desk.reader.pending(), None)
         if pending.stack == stack and which in (None, pending.id) and infos.sees_apply(desk, pending, digest)
     ]
     owner = digest if waiting and not infos.sees_apply(desk, waiting[-1], desk.digest("")) else None

@@ -1,0 +1,64 @@
+"""How long steps took: the last few durations of each kind of step and provider, from which plans estimate."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+
+from herocloud.model import steps
+from herocloud.model.ids import StepId
+
+KEPT = 50
+"""Durations kept per kind of step and provider: a few, so that a new disk shows after a day and not after a year."""
+
+Key = tuple[str, str]
+"""A kind of step and its provider."""
+
+
+class Medians:
+    """The medians for a reader that stays: only what steps have added to since the last question is sorted again."""
+
+    def __init__(self) -> None:
+        """Start without anything read."""
+        self._known: dict[Key, tuple[int, float]] = {}
+        """By key: the number of the newest duration, and the median with it."""
+
+    def read(self, connection: sqlite3.Connection) -> dict[Key, float]:
+        """Return the median of the last durations by kind of step and provider."""
+        self._known = dict(self._read(connection))
+        return {key: median for key, (_, median) in self._known.items()}
+
+    def _read(self, connection: sqlite3.Connection) -> Iterator[tuple[Key, tuple[int, float]]]:
+        newest = connection.execute("SELECT kind, provider, max(number) FROM durations GROUP BY kind, provider").fetchall()
+        for kind, provider, number in newest:
+            key = (kind, provider)
+            known = self._known.get(key)
+            # Numbers only rise, and what goes makes room for a higher one.
+            yield key, known if known is not None and known[0] == number else (number, _median(connection, key))
+
+
+def _median(connection: sqlite3.Connection, key: Key) -> float:
+    rows = connection.execute("SELECT seconds FROM durations WHERE (kind, provider) = (?, ?) ORDER BY seconds", key).fetchall()
+    (low,), (high,) = rows[(len(rows) - 1) // 2], rows[len(rows) // 2]
+    return float(low + high) / 2
+
+
+def read(connection: sqlite3.Connection) -> dict[Key, float]:
+    """Return the median of the last durations by kind of step and provider."""
+    return Medians().read(connection)
+
+
+def learn(connection: sqlite3.Connection, apply: int, providers: Mapping[StepId, str], own: float) -> None:
+    """Remember how long the steps of an apply took, a few of each kind and provider, and how long each kept the executor itself busy."""
+    found: dict[Key, list[float]] = {steps.EXECUTOR: [own]} if own > 0 else {}
+    rows = connection.execute(
+        "SELECT step, seconds FROM journal WHERE apply = ? AND event = 'done' AND seconds > 0 ORDER BY number DESC", (apply,)
+    )
+    for step, seconds in rows:
+        # `vm.web[0]/disk.create` and, when a change has several, `…/tap.create#2`: the kind begins what is behind the last slash.
+        kind, provider = step.rpartition("/")[2].partition("#")[0], providers.get(step)
+        if provider is not None and kind in steps.KINDS and len(known := found.setdefault((kind, provider), [])) < KEPT:
+            known.append(seconds)
+    for key, known in found.items():
+        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM durations WHERE (kind, provider) = (?, ?)", key).fetchone()
+        rows_of_kind = [(*key, number + place, seconds) for place, seconds in enumerate(reversed(known), 1)]
+        connection.executemany("INSERT INTO durations VALUES (?, ?, ?, ?)", rows_of_kind)
+        connection.execute("DELETE FROM durations WHERE (kind, provider) = (?, ?) AND number <= ?", (*key, number + len(known) - KEPT))
