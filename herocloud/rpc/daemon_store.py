@@ -17,13 +17,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 from herocloud.kits.jsons import Json
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.rpc import write_queue
-from herocloud.rpc.write_queue import WriteQueue
+from herocloud.state import failures
+from herocloud.state.write_queue import WriteQueue
 
 FILE = "daemon.db"
 
@@ -170,8 +170,8 @@ class DaemonStore:
             self._reader.execute("PRAGMA query_only = ON")
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise write_queue.damaged(error, self.path) from error
-        self._writes = WriteQueue(self._connection, self.path)
+            raise _damaged(error, self.path) from error
+        self._writes = WriteQueue(self._connection, self.path, explain=_explain)
 
     def __enter__(self) -> Self:
         """Allow `with DaemonStore(…) as store`."""
@@ -276,7 +276,8 @@ class DaemonStore:
 
     def hear_events(self, hear: Callable[[Sequence[StoredEvent]], None]) -> None:
         """Tell of events once they are on disk, in their order, from the thread that wrote them."""
-        self._writes.heard = hear
+        # What tells is what `put_event` has put in.
+        self._writes.heard = lambda answers: hear(cast("list[StoredEvent]", answers))
 
     def events_from(self, first: int, limit: int) -> list[StoredEvent]:
         """Return events from a number on, oldest first."""
@@ -347,3 +348,15 @@ def has_key(folder: Path, key: str) -> bool:
     except sqlite3.Error:
         # Nobody knows, so it is not handed to somebody else.
         return (folder / FILE).exists()
+
+
+def _explain(error: sqlite3.Error, path: Path) -> Refused | None:
+    """Return what to raise for a failure of the disk or of the file; nothing for a mistake of ours."""
+    refused = failures.explain(error, path)
+    return _damaged(error, path) if refused is not None and refused.diagnostics[0].code == "state-damaged" else refused
+
+
+def _damaged(error: sqlite3.Error, path: Path) -> Refused:
+    """Say that the file cannot be used any more; what machines exist is in another one."""
+    detail = f"`{path}`: {error}. It holds jobs and events only."
+    return Refused([Diagnostic("daemon-file-damaged", "The daemon's file is damaged", detail, hint="move it away; the state is not in it")])

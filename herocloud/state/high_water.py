@@ -1,9 +1,9 @@
 """The highest serial that this data folder has seen, kept outside of the database.
 
 A database that is put back from a backup, or that lost the end of its log, is sound and says nothing of what came after. This file does:
-it is written after each serial, so it may be one behind after a crash and is never ahead. A state whose serial is lower went back in time.
-The next serial begins above the mark, so that a number never means two operations. A backup of the whole folder takes this file along;
-then the marks on what was made since tell it (`Observed.serials`).
+it is written after each serial and before the first step of its apply, so it may be a little behind after a crash and is never ahead. A
+state whose serial is lower went back in time. The next serial begins above the mark, so that a number never means two operations. A
+backup of the whole folder takes this file along; then the marks on what was made since tell it (`Observed.serials`).
 
 The file is written in place, always to the same length, under a lock on itself: several processes raise it one after the other, it never
 falls, and a full disk has room for it because it takes no new block.

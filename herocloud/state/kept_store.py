@@ -78,6 +78,11 @@ class KeptStore:
             if newest is None:
                 opened = open_state(self._folder, write=True)
                 assert opened is not None  # noqa: S101  (opening for writing makes what is not there)
+                try:
+                    opened.ask_beside()
+                except BaseException:
+                    opened.close()
+                    raise
                 newest = self._newest = _Shared(opened)
             newest.users += 1
             self._uses += 1

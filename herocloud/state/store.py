@@ -1,13 +1,12 @@
 """The one face of the state: an open database with everything that the layers above may ask of it or tell it.
 
-Every writing method is one transaction that is on disk when the method returns; when it raises, nothing of it is. One lock inside lets
-the threads of an apply share the connection.
+What a writing method does is on disk as a whole when the method returns; when it raises, nothing of it is. Threads share the connection,
+and those who wait for the disk at the same moment share a transaction.
 """
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING, Self
 from herocloud.kits import faults
 from herocloud.kits.jsons import Json
 from herocloud.model.applies import NOBODY, Caller, Pending
-from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Recorded
-from herocloud.state import connections, failures, high_water, journal, reserve, state_files
+from herocloud.state import connections, failures, high_water, journal, state_files
 from herocloud.state.books import Book
 from herocloud.state.history import Applied, AppliedPlan, Did, Difference, Entry, Generation, Grant, Unfinished, Version
 from herocloud.state.journal import Prepared, Run
@@ -45,9 +43,17 @@ class Store(Reader):
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, *, write: bool) -> None:
         """Take over an open connection."""
+        import threading
+
+        from herocloud.state.write_queue import WriteQueue
+
         super().__init__(folder, connection)
         self._write = write
         self._closed = False
+        self._writes = WriteQueue(connection, self._path, self._turn)
+        self._noting = threading.Lock()
+        self._newest = self._noted = 0
+        """The highest serial that was given here, and the highest that the mark is known to have."""
         self._runs: dict[int, Run] = {}
         self._outputs: dict[int, Mapping[str, Json] | None] = {}
         """The outputs of plans that began here; nothing for one that left something out, because they speak of a part of the stack only."""
@@ -62,8 +68,23 @@ class Store(Reader):
         """Close at the end of the block."""
         self.close()
 
+    def ask_beside(self) -> None:
+        """Answer through a connection of its own from here on, so that nobody who asks waits for a disk that writes."""
+        import threading
+
+        asking = connections.open_for_reading(self.folder)
+        if asking is not None and not connections.is_of(asking, self._path):
+            # A copy would never see what is written.
+            asking.close()
+        elif asking is not None:
+            self._asking = (threading.Lock(), asking)
+
     def close(self) -> None:
         """Let go of the database. What was committed is safe with or without this, so a disk that fails here is not worth an error."""
+        turn, asking = self._asking
+        if asking is not self._connection:
+            with turn:
+                asking.close()
         with self._turn:
             try:
                 if self._write and not self._closed:
@@ -103,7 +124,8 @@ class Store(Reader):
             apply, _ = journal.begin(connection, prepared, started, rollback_of)
             return apply
 
-        apply = self._transact("state.begin", write, raises_serial=True)
+        # The mark of the serial comes with the first entry of the journal: others who wait to be admitted need not wait for it.
+        apply = self._transact("state.begin", write, raises_serial=True, notes=False)
         self._outputs[apply] = prepared.plan.outputs if prepared.plan.complete else None
         return apply
 
@@ -179,42 +201,41 @@ class Store(Reader):
         """Accept that the host has so many slices from now on, more or fewer; raises Conflict when VMs hold higher ones."""
         self._transact("state.edit", lambda connection: journal.settle_slices(connection, slices))
 
-    def _transact(self, point: str, work: Callable[[sqlite3.Connection], Answer], *, raises_serial: bool = False) -> Answer:
-        """Do work as one transaction, again with a piece of the reserve where the disk is full."""
-        while True:
-            try:
-                with self._writing(point, raises_serial=raises_serial) as connection:
-                    return work(connection)
-            except Refused as refused:
-                full = isinstance(refused.__cause__, sqlite3.Error) and refused.diagnostics[0].code == "state-disk-full"
-                if not full or not reserve.give(self.folder, frees=True):
-                    raise
+    def _transact(
+        self, point: str, work: Callable[[sqlite3.Connection], Answer], *, raises_serial: bool = False, notes: bool = True
+    ) -> Answer:
+        """Do work in a transaction, which others who wait at the same moment may share: all of it is on disk at the end, or nothing.
 
-    @contextmanager
-    def _writing(self, point: str, *, raises_serial: bool) -> Iterator[sqlite3.Connection]:
-        """Run a block as one transaction: all of it is on disk at the end, or none of it."""
-        with self._turn, failures.Guarded(self._path):
-            faults.reached(f"{point}.before")
+        It may be done more than once, each time with nothing of the last time left: where the disk is full and a piece of the reserve
+        helps, or beside work that cannot be done. One that `notes` raises the mark of the data folder to the serials given so far.
+        """
+
+        def write(connection: sqlite3.Connection) -> tuple[Answer, int]:
             # SQLite goes on writing to a file that was removed under it, and all of that would be lost without a word.
             if state_files.identify(self._path) != self.file:
                 raise failures.refusal("state-missing", self._path, "it was removed or replaced while it was in use")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                serial = self._serial() if raises_serial else None
-                faults.reached(f"{point}.written")
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # SQLite has rolled back by itself after some failures, and an order to do it again would hide the first one.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-            if serial is not None:
-                high_water.raise_to(self.folder, self.lineage, serial)
-            faults.reached(f"{point}.after")
+            answer = work(connection)
+            serial = journal.serial(connection) if raises_serial else 0
+            faults.reached(f"{point}.written")
+            return answer, serial
 
-    def _serial(self) -> int:
-        return int(self._connection.execute("SELECT serial FROM world").fetchone()[0])
+        with failures.Guarded(self._path):
+            faults.reached(f"{point}.before")
+            answer, serial = self._writes.write(write)
+            # Of two who come at once, the lower may be put down last; then that serial is noted with the next.
+            self._newest = max(self._newest, serial)
+            if notes and self._newest > self._noted:
+                self._note(self._newest)
+            faults.reached(f"{point}.after")
+        return answer
+
+    def _note(self, serial: int) -> None:
+        """Raise the mark of the data folder to a serial that is on disk; those who come meanwhile have theirs noted together."""
+        with self._noting:
+            if self._noted < serial:
+                newest = max(self._newest, serial)
+                high_water.raise_to(self.folder, self.lineage, newest)
+                self._noted = newest
 
 
 def open_state(folder: Path, *, write: bool) -> Store | None:

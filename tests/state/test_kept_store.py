@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from herocloud.model.ids import StackName
-from herocloud.state import connections, state_files
+from herocloud.state import connections, high_water, state_files
 from herocloud.state import store as states
 from herocloud.state.kept_store import KeptStore
 
@@ -177,3 +177,69 @@ def test_what_is_borrowed_when_it_ends_is_closed_by_its_user(folder, keep, make)
         store.edit("put", StackName("shop"), make.put(make.record("volume.a")))
     assert (folder / state_files.LOG).stat().st_size == 0
     assert names(folder) == ["a"]
+
+
+def test_those_who_write_at_the_same_moment_share_a_transaction(folder, keep, make) -> None:
+    statements: list[str] = []
+    with keep().borrow() as store:
+        numbers = [store.begin(make.plan(f"p{number}"), 1.0) for number in range(8)]
+        store._connection.set_trace_callback(statements.append)
+        with store._turn:
+            threads = [
+                threading.Thread(target=lambda number=number: store.commit(number, make.put(make.record(f"volume.v{number}"))))
+                for number in numbers
+            ]
+            for thread in threads:
+                thread.start()
+            while len(store._writes._waiting) < 8:
+                threading.Event().wait(0.001)
+        for thread in threads:
+            thread.join()
+        assert statements.count("COMMIT") == 1
+    assert len(names(folder)) == 8
+
+
+def test_a_transaction_that_is_shared_takes_only_what_can_be_written(folder, keep, make, inject, refused_with) -> None:
+    kept = keep()
+    put(kept, make, "a")
+    with kept.borrow() as store:
+        first, second = (store.begin(make.plan(f"p{number}"), 1.0) for number in range(2))
+        failed: list[str] = []
+        inject("state.commit.written:1:eio")
+        with store._turn:
+            threads = [
+                threading.Thread(
+                    target=lambda: failed.append(refused_with(lambda: store.commit(first, make.put(make.record("volume.b")))).code)
+                )
+            ]
+            threads[0].start()
+            while not store._writes._waiting:
+                threading.Event().wait(0.001)
+            threads.append(threading.Thread(target=lambda: store.commit(second, make.put(make.record("volume.c")))))
+            threads[1].start()
+            while len(store._writes._waiting) < 2:
+                threading.Event().wait(0.001)
+        for thread in threads:
+            thread.join()
+        # What was written for the other the first time was taken back, and its journal has it once.
+        assert (failed, names(folder)) == (["state-io-error"], ["a", "c"])
+        store.commit(second, make.put(make.record("volume.d")))
+    assert names(folder) == ["a", "c", "d"]
+
+
+def test_who_asks_does_not_wait_for_a_disk_that_writes(keep, make) -> None:
+    with keep().borrow() as store:
+        store.begin(make.plan(), 1.0)
+        answers: list[int] = []
+        asks = threading.Thread(target=lambda: answers.append(store.serial), daemon=True)
+        with store._turn:
+            asks.start()
+            asks.join(60.0)
+        assert answers == [1]
+
+
+def test_the_mark_of_a_serial_is_there_before_the_first_step_has_begun(folder, keep, make) -> None:
+    with keep().borrow() as store:
+        apply = store.begin(make.plan(), 1.0)
+        store.commit(apply, make.put(make.record("volume.a")))
+        assert high_water.read(folder, store.lineage) == store.serial

@@ -1,4 +1,4 @@
-"""The daemon's file under many writers: each promise kept, in few transactions."""
+"""A file under many writers: each promise kept, in few transactions."""
 
 import sqlite3
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from herocloud.model.errors import Refused
-from herocloud.rpc.write_queue import WriteQueue
+from herocloud.state.write_queue import WriteQueue
 
 
 class Watched:
@@ -115,3 +115,14 @@ def test_while_the_file_cannot_be_written_what_nobody_waits_for_stays_in_the_que
     watched.connection.execute("PRAGMA query_only = OFF")
     watched.queue.write(watched.line("c"))
     assert (watched.lines(), watched.heard) == (["a", "c"], ["a"])
+
+
+def test_an_interrupt_of_one_who_waits_leaves_what_the_others_asked_for(watched) -> None:
+    def interrupted(_connection: sqlite3.Connection) -> None:
+        raise KeyboardInterrupt
+
+    watched.queue.put(watched.line("a"), tells=True)
+    with pytest.raises(KeyboardInterrupt):
+        watched.queue.write(interrupted)
+    watched.queue.write(watched.line("b"))
+    assert (watched.lines(), watched.heard) == (["a", "b"], ["a"])

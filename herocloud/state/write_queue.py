@@ -5,48 +5,49 @@ for too, because waiting for the disk is what a transaction costs. A write that 
 """
 
 import collections
-import logging
 import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
-from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.state import failures, reserve
 
-log = logging.getLogger(__name__)
-
 Answer = TypeVar("Answer")
 Work = Callable[[sqlite3.Connection], Answer]
+Explain = Callable[[sqlite3.Error, Path], Refused | None]
+"""Returns what to raise for a failure of the disk or of the file; nothing for a mistake of ours."""
 
 
 class _Write:
     """One write on its way."""
 
-    def __init__(self, work: Work[Any], *, waits: bool, tells: bool, frees: bool = False) -> None:
+    def __init__(self, work: Work[object], *, waits: bool, tells: bool, frees: bool = False) -> None:
         self.work = work
         self.frees = frees
         self.waits = waits
         self.tells = tells
         self.done = False
-        self.answer: Any = None
+        self.answer: object = None
         self.error: Exception | None = None
 
 
 class WriteQueue:
     """The writes to one file."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Write through this connection, which nobody else uses."""
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, turn: "threading.Lock | None" = None, explain: Explain = failures.explain
+    ) -> None:
+        """Write through this connection; who else uses it holds `turn` meanwhile. `explain` knows what to raise where the file fails."""
         self._connection = connection
         self._path = path
-        self._turn = threading.Lock()
+        self._turn = turn or threading.Lock()
+        self._explain = explain
         self._waiting: collections.deque[_Write] = collections.deque()
         self.failure: Refused | None = None
         """What the file did not take last, until it takes something again."""
-        self.heard: Callable[[list[Any]], None] = lambda _answers: None
+        self.heard: Callable[[list[object]], None] = lambda _answers: None
         """Called with the answers of writes that tell, in their order and once they are on disk."""
 
     def put(self, work: Work[object], *, tells: bool = False) -> None:
@@ -65,8 +66,7 @@ class WriteQueue:
                 self._empty(own)
         if own.error is not None:
             raise own.error
-        answer: Answer = own.answer
-        return answer
+        return cast("Answer", own.answer)
 
     def flush(self) -> None:
         """Write what was put in so far."""
@@ -87,13 +87,17 @@ class WriteQueue:
                 failed = self._transact(taken)
             except sqlite3.Error as error:
                 self._waiting.extendleft(reversed(taken))
-                if _is_full(error, self._path) and reserve.give(self._path.parent, frees=own is not None and own.frees):
+                if self._is_full(error) and reserve.give(self._path.parent, frees=own is not None and own.frees):
                     continue
                 # Those who wait for another one of these try in their own turn.
                 if own is not None:
                     self._waiting.remove(own)
-                self.failure = explain(error, self._path)
+                self.failure = self._explain(error, self._path)
                 raise (self.failure or error) from error
+            except BaseException:
+                # An interrupt is about who waits here, and not about what the others asked for.
+                self._waiting.extendleft(reversed([write for write in taken if write is not own]))
+                raise
             if failed is None:
                 self.failure = None
                 break
@@ -101,6 +105,10 @@ class WriteQueue:
         told = [write.answer for write in taken if write.tells]
         if told:
             self.heard(told)
+
+    def _is_full(self, error: sqlite3.Error) -> bool:
+        refused = self._explain(error, self._path)
+        return refused is not None and refused.diagnostics[0].code == "state-disk-full"
 
     def _transact(self, taken: list[_Write]) -> _Write | None:
         """Write these as one transaction; returns the one that has no place in any, after which nothing is written."""
@@ -117,7 +125,9 @@ class WriteQueue:
                 raise
             write.done, write.error = True, error
             if not write.waits:
-                log.exception("a write to %s was left out", self._path)
+                import logging
+
+                logging.getLogger(__name__).exception("a write to %s was left out", self._path)
             return write
         for write in taken:
             write.done = True
@@ -128,20 +138,3 @@ def _is_of_the_file(error: Exception) -> bool:
     """Return whether any other write would fail as well."""
     own = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
     return isinstance(error, sqlite3.Error) and not isinstance(error, own)
-
-
-def _is_full(error: sqlite3.Error, path: Path) -> bool:
-    refused = failures.explain(error, path)
-    return refused is not None and refused.diagnostics[0].code == "state-disk-full"
-
-
-def explain(error: sqlite3.Error, path: Path) -> Refused | None:
-    """Return what to raise for a failure of the disk or of the file; nothing for a mistake of ours."""
-    refused = failures.explain(error, path)
-    return damaged(error, path) if refused is not None and refused.diagnostics[0].code == "state-damaged" else refused
-
-
-def damaged(error: sqlite3.Error, path: Path) -> Refused:
-    """Say that the file cannot be used any more; what machines exist is in another one."""
-    detail = f"`{path}`: {error}. It holds jobs and events only."
-    return Refused([Diagnostic("daemon-file-damaged", "The daemon's file is damaged", detail, hint="move it away; the state is not in it")])
