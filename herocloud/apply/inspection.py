@@ -6,6 +6,7 @@ from typing import NamedTuple
 from herocloud.apply import handover
 from herocloud.apply.entries import IN_FLIGHT
 from herocloud.apply.rollback import Look
+from herocloud.kits import jsons
 from herocloud.model.applies import Pending
 from herocloud.model.errors import HerocloudError
 from herocloud.model.ids import Address, StepId
@@ -63,6 +64,18 @@ class Rest(NamedTuple):
     """Whether taking it back has begun, so that it cannot be finished any more."""
     gone: tuple[Address, ...] = ()
     """Whose deleted data it was to bring back and nobody keeps any more, so that it cannot be finished either."""
+
+    @property
+    def sign(self) -> str:
+        """Return what differs between two looks that are to be approved apart."""
+        rows = [
+            (
+                *(one.change.address, one.change.action.value, [needed.value for needed in one.classes]),
+                *(one.steps, one.begun, one.lost, one.because, one.snapshots, one.size_stays),
+            )
+            for one in self.left
+        ]
+        return jsons.digest([self.rollback, rows])
 
     @property
     def all_lost(self) -> bool:

@@ -8,18 +8,20 @@ here. Commands that only look read the state themselves: they see what a daemon 
 import contextlib
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herocloud.cli import handed_jobs
-from herocloud.cli.handed_jobs import Order, Patience
+from herocloud.cli.handed_jobs import Patience
 from herocloud.model import errors, outcome_codec
 from herocloud.model.applies import Begun
 from herocloud.model.diagnostics import Diagnostic, Place
-from herocloud.model.words import Severity
+from herocloud.model.ids import StepId
+from herocloud.model.plans import Plan
+from herocloud.model.words import Approval, Severity
 from herocloud.operations import plan_files
-from herocloud.operations.callers import Handed, How, Ran
+from herocloud.operations.callers import Handed, HandedRest, How, Ran, Tell
 
 if TYPE_CHECKING:
     from herocloud.rpc.client import Client
@@ -44,6 +46,17 @@ def find(folder: Path, environment: Mapping[str, str]) -> "Link | None":
     return Link(folder)
 
 
+class _Order(NamedTuple):
+    """What is handed over, with the plan that is shown while it runs."""
+
+    params: Mapping[str, Any]
+    plan: Plan
+    finished: Collection[StepId] = ()
+
+    def watch(self, how: How) -> contextlib.AbstractContextManager[Tell]:
+        return how.watch(self.plan, self.finished, Begun(None))
+
+
 class Link:
     """The daemon of one data folder."""
 
@@ -53,6 +66,23 @@ class Link:
 
     def carry(self, handed: Handed, how: How) -> Ran | None:
         """Have a plan run by the daemon, with its events told as they happen; nothing where it does not take it."""
+        plan = handed.plan
+        options = {
+            "address": handed.address,
+            "undoes": handed.undoes,
+            "saved": handed.saved,
+            **_options(plan.operation, handed.approved, how),
+        }
+        return self._carry(_Order({"plan": plan_files.dump(plan).decode(), "options": options}, plan), how)
+
+    def carry_rest(self, handed: HandedRest, how: How) -> Ran | None:
+        """Have an apply gone on with by the daemon; as `carry`."""
+        rest = handed.rest
+        resumed = {"apply": rest.pending.id, "rollback": rest.rollback, "left": rest.sign}
+        options = {"resumes": resumed, **_options(rest.plan.operation, handed.approved, how)}
+        return self._carry(_Order({"options": options}, rest.plan, handed.finished), how)
+
+    def _carry(self, order: "_Order", how: How) -> Ran | None:
         from herocloud.rpc.client import Client
 
         socket = self._find_socket()
@@ -60,7 +90,7 @@ class Link:
             return None
         with Client(socket, timeout=60.0) as client:
             first = _first_event(client, how)
-            ran = None if first is None else self._run(client, handed, how, first)
+            ran = None if first is None else self._run(client, order, how, first)
         if ran is None and how.is_cancelled():
             raise errors.Cancelled("cancelled before it began")
         return ran
@@ -71,20 +101,19 @@ class Link:
         process = daemon_process.find(self._folder)
         return None if process is None else process.socket
 
-    def _run(self, client: "Client", handed: Handed, how: How, first: int) -> Ran | None:
+    def _run(self, client: "Client", order: "_Order", how: How, first: int) -> Ran | None:
         import json
 
         from herocloud.rpc.client.call_errors import CallError
 
-        plan = handed.plan
-        params = {"plan": plan_files.dump(plan).decode(), "options": _options(handed, how), "environment": _variables(handed, how)}
+        params = {**order.params, "environment": _variables(order.plan, how)}
         if len(json.dumps(params)) > _MOST_BYTES:
             how.note("the plan is too long for the daemon, so this runs here")
             return None
-        with how.interrupts as interrupts, _stopping(interrupts) as messages, how.watch(plan, (), Begun(None)) as tell:
+        with how.interrupts as interrupts, _stopping(interrupts) as messages, order.watch(how) as tell:
             patience = Patience(interrupts)
             try:
-                job = Order("run_plan", params, self._folder).hand_over(client, patience)
+                job = handed_jobs.Order("run_plan", params, self._folder).hand_over(client, patience)
             except CallError as error:
                 if _is_not_taken(error.code, error.data):
                     return None
@@ -124,14 +153,11 @@ def _version() -> str:
     return herocloud.__version__
 
 
-def _options(handed: Handed, how: How) -> dict[str, Any]:
+def _options(operation: str, approved: Collection[Approval], how: How) -> dict[str, Any]:
     return {
-        "approved": sorted(approval.value for approval in handed.approved),
-        "address": handed.address,
-        "undoes": handed.undoes,
-        "saved": handed.saved,
+        "approved": sorted(approval.value for approval in approved),
         "parallelism": how.options.parallelism,
-        "on_failure": how.options.settled_for(handed.plan.operation).on_failure,
+        "on_failure": how.options.settled_for(operation).on_failure,
         "shutdown": how.options.shutdown,
         "lock_timeout": how.lock_timeout,
         "accelerator": how.accelerator,
@@ -140,10 +166,10 @@ def _options(handed: Handed, how: How) -> dict[str, Any]:
     }
 
 
-def _variables(handed: Handed, how: How) -> dict[str, str]:
+def _variables(plan: Plan, how: How) -> dict[str, str]:
     """Return only those variables that the plan names: nothing else of this process is anybody's business."""
     names: set[str] = set()
-    for change in handed.plan.changes:
+    for change in plan.changes:
         for spec in (change.before, change.after):
             _find_names(spec, names)
     return {name: how.environment[name] for name in names if name in how.environment}

@@ -40,6 +40,15 @@ class Handed(NamedTuple):
     """Whether it comes from a file: then a repetition finds that it was applied."""
 
 
+class HandedRest(NamedTuple):
+    """What is left of an apply that did not end, approved and on its way to execution."""
+
+    rest: Rest
+    finished: Collection[StepId]
+    """The steps that are done."""
+    approved: frozenset[Approval]
+
+
 class Ran(NamedTuple):
     """An apply that ran."""
 
@@ -53,6 +62,10 @@ class Carrier(Protocol):
 
     def carry(self, handed: Handed, how: "How") -> Ran | None:
         """Have a plan run, telling of it as if it ran here; nothing where nobody takes it. Raises what running it would raise."""
+        ...
+
+    def carry_rest(self, handed: HandedRest, how: "How") -> Ran | None:
+        """Have an apply gone on with; as `carry`, and raises Stale where something else is left of it by now."""
         ...
 
 

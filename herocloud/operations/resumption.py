@@ -5,11 +5,11 @@ from pathlib import Path
 from herocloud.apply.inspection import Rest
 from herocloud.model.applies import Pending, Scope, apply_id
 from herocloud.model.diagnostics import Diagnostic
-from herocloud.model.errors import Locked, Refused
+from herocloud.model.errors import Locked, Refused, Stale
 from herocloud.model.words import Approval
 from herocloud.operations import admission, execution, unfinished
 from herocloud.operations.attempts import MOST_TRIES, OVERTAKEN, Recovered
-from herocloud.operations.callers import Approver, How
+from herocloud.operations.callers import Approver, Carrier, HandedRest, How, Ran
 
 
 def resume(
@@ -32,6 +32,10 @@ def go_on(folder: Path, pending: Pending, how: How, approver: Approver, *, rollb
     if not pending.alive:
         decided = _describe(folder, pending, rollback=rollback)
         approved = approver.approve_rest(decided)
+    if decided is not None and how.carrier is not None:
+        carried = _hand_over(folder, decided, how.carrier, how, approver, approved)
+        if carried is not None:
+            return None if carried.result is None else Recovered(decided.plan, carried.result, pending.id)
     for _ in range(MOST_TRIES):
         with admission.working(folder, Scope(pending.stack), how.caller.command or "resume", pending.plan, how) as store:
             if store.unfinished(pending.number) is None:
@@ -45,6 +49,19 @@ def go_on(folder: Path, pending: Pending, how: How, approver: Approver, *, rollb
                 ran = execution.go_on(store, pending, how, rollback=rollback, approved=approved)
                 return Recovered(now.plan, ran.result, pending.id)
         decided, approved = now, approver.approve_rest(now)
+    raise Locked([OVERTAKEN])
+
+
+def _hand_over(folder: Path, rest: Rest, carrier: Carrier, how: How, approver: Approver, approved: frozenset[Approval]) -> Ran | None:
+    """Have another process go on with it; nothing where nobody takes it."""
+    for _ in range(MOST_TRIES):
+        _, states = unfinished.load(folder, rest.pending)
+        finished = [step for step, state in states.items() if state == "done"]
+        try:
+            return carrier.carry_rest(HandedRest(rest, finished, approved), how)
+        except Stale:
+            rest = _describe(folder, rest.pending, rollback=rest.rollback)
+            approved = approver.approve_rest(rest)
     raise Locked([OVERTAKEN])
 
 

@@ -65,7 +65,7 @@ def in_the_way(folder: Path, pending: Iterable[Pending], scope: Scope) -> list[P
 
 
 def _addresses(folder: Path, pending: Pending) -> set[Address]:
-    plan, _ = _load(folder, pending)
+    plan, _ = load(folder, pending)
     return {address for change in plan.changing for address in (change.address, change.previous_address) if address}
 
 
@@ -120,7 +120,7 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     from herocloud.providers.drivers import Drivers
     from herocloud.state import store
 
-    plan, states = _load(folder, pending)
+    plan, states = load(folder, pending)
     recorded = store.read_recorded(folder)
     back = rollback or entries.going_back(states)
     hosting = inputs.find_host(folder, recorded)
@@ -155,7 +155,7 @@ def closing_takes_back(folder: Path, pending: Pending) -> set[Address]:
     from herocloud.plan import kept_facts
 
     try:
-        plan, states = _load(folder, pending)
+        plan, states = load(folder, pending)
     except Refused:
         # It has ended since, and what it made is removed like everything else.
         return set()
@@ -228,7 +228,8 @@ def _left_back(plan: Plan, apply: str, states: Mapping[StepId, str], looks: Mapp
     )
 
 
-def _load(folder: Path, pending: Pending) -> tuple[Plan, Mapping[StepId, str]]:
+def load(folder: Path, pending: Pending) -> tuple[Plan, Mapping[StepId, str]]:
+    """Return the plan of an apply that did not end, with how far its steps came; raises Refused where it has ended."""
     from herocloud.state import store
 
     opened = store.open_state(folder, write=False)

@@ -60,7 +60,7 @@ def _find_work(desk: Desk, job: StoredJob, pending: Pending | None, left: Pendin
     if pending is not None:
         return Request(job.method, subject, lambda run: _go_on(desk, run, pending))
     if left is not None:
-        return Request(job.method, subject, lambda _run: _close_left(left))
+        return Request(job.method, subject, lambda run: _close_left(run, job, left))
     if job.plan is not None:
         return Request(job.method, subject, lambda run: _close_ended(desk, run, job))
     if job.apply is not None:
@@ -153,11 +153,19 @@ def _begin_again(desk: Desk, job: StoredJob, params: Mapping[str, Json]) -> Requ
     return vm_methods.acting(desk, job.method, params["action"], record, purge=bool(params["purge"]), shutdown=params.get("shutdown"))
 
 
-def _close_left(pending: Pending) -> Json:
-    """Leave an apply as it is until somebody decides about it: it was not closed, and nobody asks for its end any more."""
-    detail = f"`{pending.id}` of stack `{pending.stack}` is not finished: it was being closed, to destroy the stack, when that was cut off."
-    finishes, takes_back = advice.resuming(pending.id), advice.resuming(pending.id, rollback=True)
-    hint = f"{finishes} finishes it, {takes_back} takes it back; `destroy_stack` destroys the stack"
+_RESUMING = ("resume_stack", RUN_PLAN)
+
+
+def _close_left(run: Run, job: StoredJob, pending: Pending) -> Json:
+    """Leave an apply as it is until somebody decides about it: it was not brought to its end, and nobody asks for that any more."""
+    doing = "resumed" if job.method in _RESUMING else "closed, to destroy the stack,"
+    detail = f"`{pending.id}` of stack `{pending.stack}` is not finished: it was being {doing} when that was cut off."
+    if job.method == RUN_PLAN:
+        hint = f"`herocloud resume {pending.id}` finishes it, `herocloud resume {pending.id} --rollback` takes it back"
+    else:
+        finishes, takes_back = advice.resuming(pending.id), advice.resuming(pending.id, rollback=True)
+        hint = f"{finishes} finishes it, {takes_back} takes it back; `destroy_stack` destroys the stack"
+    run.tells_all = job.method == RUN_PLAN
     raise error_answers.wrong_state(detail, hint, "unfinished-apply")
 
 

@@ -23,7 +23,7 @@ def normal(text: str, folder: Path) -> str:
     text = text.replace(str(folder), "FOLDER")
     text = re.sub(r"\d{4}-\d\d-\d\dT?[ ]?\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", "TIME", text)
     text = re.sub(r"\b[0-9a-f]{16}\b|\b[0-9a-f]{32}\b", "ID", text)
-    text = re.sub(r'("(?:@timestamp|at|[a-z_]*seconds|duration|share)": ?)("[^"]*"|[0-9.e-]+|null)', r"\1N", text)
+    text = re.sub(r'("(?:@timestamp|at|started|[a-z_]*seconds|duration|share)": ?)("[^"]*"|[0-9.e-]+|null)', r"\1N", text)
     text = re.sub(r"\b\d+(\.\d+)? (ms|s|min)\b", "N s", text)
     return re.sub(r" +", " ", text)
 

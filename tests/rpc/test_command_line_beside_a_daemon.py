@@ -90,6 +90,29 @@ def test_a_plan_that_was_handed_over_stands_in_the_log_like_any_other(places: li
     assert [job["status"] for job in places[1].jobs() if job["method"] == "run_plan"] == ["done"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("resume", "-y"),
+        ("resume", "--rollback", "-y"),
+        ("--json", "resume", "-y", "--parallelism", "1"),
+        ("resume",),
+        ("resume", "--approve", "destroy"),
+    ],
+)
+def test_what_was_cut_off_is_resumed_by_the_daemon_and_told_alike(places: list[Place], words: tuple[str, ...]) -> None:
+    for place in places:
+        cut = place.run("apply", "-y", "--parallelism", "1", HEROCLOUD_FAULTS="apply.perform.after:vm.boot:1:kill")
+        assert cut.returncode == -signal.SIGKILL
+    places[1].start()
+    alone, beside = ((ran.returncode, normal(ran.stdout, place.folder)) for place in places for ran in [place.run(*words)])
+    assert (alone[0], alone[1].splitlines()) == (beside[0], beside[1].splitlines())
+    carried = [job["status"] for job in places[1].jobs() if job["method"] == "run_plan"]
+    assert carried == (["done"] if alone[0] == 0 else [])
+    left = [normal(place.run("state", "list").stdout, place.folder) for place in places]
+    assert left[0] == left[1]
+
+
 def test_what_the_daemon_began_goes_on_when_the_command_is_killed(places: list[Place]) -> None:
     place = places[0]
     (place.data / "scenario.yaml").write_text("rules:\n  - {address: vm.db, step: vm.boot, delay: 2s}\n", encoding="utf-8")

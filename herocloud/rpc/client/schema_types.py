@@ -251,6 +251,17 @@ class ResourcesInfo(TypedDict):
     """By VM; those behind other secrets are only in the totals."""
 
 
+class Resumed(TypedDict):
+    """An apply that did not end, as the command line has shown what is left of it."""
+
+    apply: str
+    """Its name: `apply-12`."""
+    rollback: NotRequired[bool]
+    """Whether it is to be taken back."""
+    left: str
+    """A digest of what was left of it."""
+
+
 class RpcErrorInfo(TypedDict):
     """An error, as a response would carry it."""
 
@@ -275,6 +286,8 @@ class RunOptions(TypedDict):
     """Seconds that guests have to shut down."""
     lock_timeout: NotRequired[float]
     accelerator: NotRequired[Literal["auto", "kvm", "tcg"] | None]
+    resumes: NotRequired["Resumed | None"]
+    """The apply to go on with; there is no plan then."""
     user: NotRequired[str]
     """Who is to stand in `state log`."""
     command: NotRequired[str]

@@ -685,11 +685,11 @@ class SyncMethods:
         idempotency_key: str | None = None,
         wait: float = 0.0,
     ) -> JobInfo | None:
-        """Run a plan that the command line made, as a job that goes on when the command is gone.
+        """Run a plan that the command line made, as a job that goes on when the command is gone; or go on with an apply that did not end.
 
         A plan may hold any step with any path, so only the user that the daemon runs as may hand one over, over the
-        unix socket; for anybody else it is -32007. Without a plan nothing is done. The events of the job carry every
-        event of the apply.
+        unix socket; for anybody else it is -32007. Without a plan, and without an apply to go on with, nothing is
+        done. The events of the job carry every event of the apply.
         """
         return cast(
             "JobInfo | None",

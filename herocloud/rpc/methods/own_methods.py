@@ -1,6 +1,7 @@
 """What only the daemon's own user may ask for: the command line hands over plans that it made and got approved itself."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -8,17 +9,20 @@ import pydantic
 from pydantic import Field
 
 from herocloud.apply import steering
+from herocloud.apply.inspection import Rest
 from herocloud.apply.steering import Options
 from herocloud.kits.jsons import Json
 from herocloud.model import outcome_codec
 from herocloud.model.applies import Caller, apply_id
-from herocloud.model.errors import Refused
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Blocked, Refused, Stale
 from herocloud.model.ids import Address, PlanId
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import apply, past_results, plan_files
-from herocloud.operations.callers import Handed
+from herocloud.operations import apply, past_results, plan_files, resumption, unfinished
+from herocloud.operations.callers import Handed, How
+from herocloud.operations.stack_plans import Planned
 from herocloud.providers import registry
 from herocloud.rpc import error_answers, error_codes, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Wait
@@ -47,6 +51,16 @@ else:
     Accelerator = Literal[registry.accelerators()]
 
 
+class Resumed(pydantic.BaseModel):
+    """An apply that did not end, as the command line has shown what is left of it."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    apply: Annotated[str, Field(max_length=64, description="Its name: `apply-12`.")]
+    rollback: Annotated[bool, Field(description="Whether it is to be taken back.")] = False
+    left: Annotated[str, Field(max_length=128, description="A digest of what was left of it.")]
+
+
 class RunOptions(pydantic.BaseModel):
     """How to run a plan that was handed over."""
 
@@ -61,6 +75,7 @@ class RunOptions(pydantic.BaseModel):
     shutdown: Annotated[float | None, Field(ge=0, le=86400, description="Seconds that guests have to shut down.")] = None
     lock_timeout: Seconds = 30.0
     accelerator: Accelerator | None = None
+    resumes: Annotated[Resumed | None, Field(description="The apply to go on with; there is no plan then.")] = None
     user: Annotated[str, Field(max_length=256, description="Who is to stand in `state log`.")] = ""
     command: Annotated[str, Field(max_length=64, description="With what.")] = ""
 
@@ -85,15 +100,19 @@ def run_plan(
     idempotency_key: IdempotencyKey = None,
     wait: Wait = 0.0,
 ) -> JobInfo | None:
-    """Run a plan that the command line made, as a job that goes on when the command is gone.
+    """Run a plan that the command line made, as a job that goes on when the command is gone; or go on with an apply that did not end.
 
     A plan may hold any step with any path, so only the user that the daemon runs as may hand one over, over the unix socket; for anybody
-    else it is -32007. Without a plan nothing is done. The events of the job carry every event of the apply.
+    else it is -32007. Without a plan, and without an apply to go on with, nothing is done. The events of the job carry every event of
+    the apply.
     """
     if desk.caller.uid != os.geteuid():
         raise error_answers.blocked(
             "Only the user that the daemon runs as may hand over plans.", "`plan_stack` makes one that you may apply"
         )
+    if options.resumes is not None:
+        request = _resuming(desk, options, options.resumes, environment)
+        return infos.job_info(desk.submit(request, idempotency_key, wait=wait))
     if plan is None:
         return None
     handed = Handed(
@@ -108,11 +127,8 @@ def run_plan(
         raise error_answers.blocked("The plan is about a VM behind a secret, whose job the command line could not follow.")
 
     def run_it(run: Run) -> Json:
-        run.tells_all = True
-        how = work.how_for(run, _options(options), environment)
-        caller = Caller(options.user or run.job.caller, options.command or "run_plan", run.id)
-        how = how._replace(caller=caller, lock_timeout=options.lock_timeout, accelerator=options.accelerator)
         try:
+            how = _how(run, options, environment)
             applied = apply.run_handed(desk.folder, handed, how)
         finally:
             desk.sight.forget()
@@ -122,6 +138,50 @@ def run_plan(
     lane = f"vm:{stack}:{handed.address}" if handed.address else f"stack:{stack}"
     request = Request("run_plan", Subject(lane, stack, handed.address), run_it)
     return infos.job_info(desk.submit(request, idempotency_key, wait=wait))
+
+
+def _how(run: Run, options: RunOptions, environment: Mapping[str, str]) -> How:
+    run.tells_all = True
+    caller = Caller(options.user or run.job.caller, options.command or "run_plan", run.id)
+    how = work.how_for(run, _options(options), environment)
+    return how._replace(caller=caller, lock_timeout=options.lock_timeout, accelerator=options.accelerator)
+
+
+class _OfTheRest:
+    """Approves what the command line has shown, and nothing else."""
+
+    asks = False
+
+    def __init__(self, resumed: Resumed, approved: frozenset[Approval]) -> None:
+        self._left, self._approved = resumed.left, approved
+
+    def approve(self, planned: Planned) -> frozenset[Approval]:
+        raise Blocked(list(planned.plan.diagnostics))
+
+    def approve_rest(self, rest: Rest) -> frozenset[Approval]:
+        if rest.sign != self._left:
+            raise Stale([Diagnostic("rest-changed", "Something else is left", f"`{rest.pending.id}` came further since it was shown.")])
+        return self._approved
+
+
+def _resuming(desk: Desk, options: RunOptions, resumed: Resumed, environment: Mapping[str, str]) -> Request:
+    """Return the work of going on with an apply; one that has ended meanwhile has no result."""
+    pending = next((one for one in unfinished.list_unfinished(desk.folder) if one.id == resumed.apply), None)
+    if pending is None:
+        return Request("run_plan", Subject("resume"), lambda _run: _write(resumed.apply, None))
+    plan, _ = unfinished.load(desk.folder, pending)
+    if any(secret_in(change.after) or secret_in(change.before) for change in plan.changes):
+        raise error_answers.blocked("The apply is about a VM behind a secret, whose job the command line could not follow.")
+    approver = _OfTheRest(resumed, frozenset(Approval(word) for word in options.approved))
+
+    def run_it(run: Run) -> Json:
+        try:
+            recovered = resumption.go_on(desk.folder, pending, _how(run, options, environment), approver, rollback=resumed.rollback)
+        finally:
+            desk.sight.forget()
+        return judge(run, resumed.apply, None if recovered is None else recovered.result)
+
+    return Request("run_plan", Subject(f"stack:{pending.stack}", pending.stack), run_it)
 
 
 def _decode(plan: str) -> Plan:
