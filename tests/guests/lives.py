@@ -237,8 +237,10 @@ class Life:
     def _go_on(self, stage: Stage) -> None:
         """Do what a person does after a crash: finish what was begun, have the machines run that should, and give the command again."""
         ran = self.site("resume", "-y")
-        # Memory that a dead process held cannot be kept any more; what cannot be finished is taken back, and said with this code.
-        assert ran.returncode == 0 or (ran.returncode == 13 and self._lost_a_machine), f"resume ended with {ran.returncode}\n{ran.stderr}"
+        # What a dead process held in memory cannot be kept any more: then all of it is taken back (1), or what is left is done next (13).
+        assert ran.returncode == 0 or (ran.returncode in (1, 13) and self._lost_a_machine), (
+            f"resume ended with {ran.returncode}\n{ran.stderr}"
+        )
         if stage.name != "destroy":
             self.site.done("apply", "-y")
         if not stage.done(self):
