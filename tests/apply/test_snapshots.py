@@ -113,7 +113,7 @@ def test_undoing_a_snapshot_deletes_it_and_does_not_hold_the_vm_again(shop) -> N
 
 def test_a_vm_goes_on_when_its_copies_fail(shop) -> None:
     shop.misbehave('{address: vm.db, step: "snapshot.create", fail: disk is broken}')
-    result = shop.run(_take(shop))
+    result = shop.run(_take(shop), on_failure="stop")
     assert {outcome.kind: outcome.status for outcome in result.outcomes} == {
         "vm.freeze": Status.DONE,
         "snapshot.create": Status.FAILED,
