@@ -14,7 +14,7 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import guest_agreement, specs
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import balloon, command_inputs, command_line, queries
+from herocloud.providers.qemu import balloon, command_inputs, command_line, layouts, queries
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
 from herocloud.providers.vmm import files
 from herocloud.providers.vmm.machine_place import Place
@@ -240,16 +240,10 @@ def _ask_until(change: Change, ask: Callable[[], None], is_done: Callable[[], bo
 
 
 def _free_slot(change: Change) -> command_line.Slot:
-    """Find a slot that nothing sits in."""
-    for bus in change.talk.ask("query-pci"):
-        for device in bus["devices"]:
-            name, taken = device["qdev_id"], {child["slot"] for child in device.get("pci_bridge", {}).get("devices", ())}
-            free = [number for number in command_line.BRIDGE_SLOTS if number not in taken]
-            if name == command_line.BRIDGE and free:
-                return command_line.slot_on_bridge(free[0])
-            if name.startswith(command_line.PORT) and not taken:
-                return {"bus": name}
-    raise Permanent(f"all slots of `{change.place.owner.address}` are in use; a power-cycle makes more")
+    slot = layouts.find_free_slot(change.talk)
+    if slot is None:
+        raise Permanent(f"all slots of `{change.place.owner.address}` are in use; a power-cycle makes more")
+    return slot
 
 
 def _drop(talk: Talk, command: str, /, **arguments: Json) -> None:

@@ -1,25 +1,31 @@
-"""How a running machine is laid out, read from it when its memory is kept, and kept beside that memory.
+"""How a running machine is laid out: which slot is free, and what its memory needs of the machine that reads it back.
 
 A boot gives out slots in the order of the stack and queues by the number of processors. Cards, disks and processors that come and go while
 the machine runs change neither, so a machine that boots for the same stack may be another one to QEMU, which reads the memory of
 its like only.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar, cast
 
 from herocloud.kits import durable_files, jsons
-from herocloud.kits.jsons import Json
 from herocloud.model.errors import Permanent
 from herocloud.providers.qemu import command_line, queries
 from herocloud.providers.qemu.command_line import Layout, Slot
-from herocloud.providers.qemu.qmp import Refusal, Talk
-from herocloud.providers.vmm.answer_shapes import BadAnswer, ListOf, require
+from herocloud.providers.qemu.qmp import Talk
+from herocloud.providers.vmm.answer_shapes import BadAnswer, require
+
+Value = TypeVar("Value", int, str)
 
 WAY_OUT = "`herocloud vm snapshot restore --no-memory` restores the disks alone, and the VM boots"
 _FILE = "layout.json"
 _DISKS = ("root", "seed")
-_BUSES = ListOf({"devices": ListOf({"qdev_id": str, "pci_bridge": {"devices": ListOf({"qdev_id": str, "slot": int})}})})
-_REQUIRED = frozenset({"qdev_id", "slot"})
+_PLUGGED = ("nic-", command_line.volume_id(""))
+"""How the names of devices begin that were plugged into a slot."""
+_PERIPHERAL = "/machine/peripheral"
+_FUNCTIONS = 8
+"""Of a slot; a device is addressed by both in one number."""
 
 
 def keep(talk: Talk, folder: Path) -> None:
@@ -41,28 +47,41 @@ def read_back(folder: Path) -> Layout | None:
 
 def read(talk: Talk) -> Layout:
     """Ask a machine how it is laid out."""
-    disks = [name for name in sorted(queries.look(talk).devices) if name in _DISKS or name.startswith(command_line.volume_id(""))]
-    queues = {name: int(talk.ask("qom-get", path=f"/machine/peripheral/{name}", property="num-queues")) for name in disks}
-    slots: dict[str, Slot] = {}
-    ports = 0
-    for device in _devices(talk):
-        name = device["qdev_id"]
-        ports += name.startswith(command_line.PORT)
-        for child in device.get("pci_bridge", {}).get("devices", ()):
-            if name == command_line.BRIDGE:
-                slots[child["qdev_id"]] = command_line.slot_on_bridge(child["slot"])
-            elif name.startswith(command_line.PORT):
-                slots[child["qdev_id"]] = {"bus": name}
-    return Layout(slots, queues, ports)
+    names = queries.look(talk).devices
+    disks = [name for name in sorted(names) if name in _DISKS or name.startswith(command_line.volume_id(""))]
+    queues = {name: _get(talk, name, "num-queues", int) for name in disks}
+    return Layout(_find_slots(talk, names), queues, sum(name.startswith(command_line.PORT) for name in names))
 
 
-def _devices(talk: Talk) -> list[Json]:
+def find_free_slot(talk: Talk) -> Slot | None:
+    """Return a slot of a running machine that nothing sits in; nothing where all are in use."""
+    names = queries.look(talk).devices
+    ports = sorted((name for name in names if name.startswith(command_line.PORT)), key=lambda name: (len(name), name))
+    slots: list[Slot] = [{"bus": name} for name in ports]
+    if command_line.BRIDGE in names:
+        slots = [command_line.slot_on_bridge(number) for number in command_line.BRIDGE_SLOTS]
+    taken = _find_slots(talk, names).values()
+    return next((slot for slot in slots if slot not in taken), None)
+
+
+def _find_slots(talk: Talk, names: Iterable[str]) -> dict[str, Slot]:
+    """Ask where each plugged device sits: itself, because `query-pci` shows no bus that the firmware has not come to yet."""
+    found: dict[str, Slot] = {}
+    for name in sorted(names):
+        if not name.startswith(_PLUGGED):
+            continue
+        bus = _get(talk, name, "parent_bus", str).rpartition("/")[2]
+        if bus == command_line.BRIDGE:
+            found[name] = command_line.slot_on_bridge(_get(talk, name, "addr", int) // _FUNCTIONS)
+        elif bus.startswith(command_line.PORT):
+            found[name] = {"bus": bus}
+    return found
+
+
+def _get(talk: Talk, device: str, prop: str, shape: type[Value]) -> Value:
+    answer = talk.ask("qom-get", path=f"{_PERIPHERAL}/{device}", property=prop)
     try:
-        buses = talk.ask("query-pci")
-        require(buses, _BUSES, "query-pci", _REQUIRED)
-    except Refusal:
-        # A small board has no such bus, and nothing is plugged into it.
-        return []
+        require(answer, shape, f"{device}.{prop}")
     except BadAnswer as error:
         raise Permanent(f"QEMU does not say how the machine is laid out: {error}") from error
-    return [device for bus in buses for device in bus.get("devices", ())]
+    return cast("Value", answer)
