@@ -10,7 +10,6 @@ import argparse
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=30, help="at least (%(default)s)")
     parser.add_argument("--hypervisor", choices=["qemu", "cloud-hypervisor"], default="qemu")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    arguments = parser.parse_args()
-    lacking = campaigns.ability.missing()
-    if lacking:
-        print(lacking)
-        return 1
-    print(f"seed {arguments.seed}")
+    arguments = campaigns.begin(parser)
     # Guests that run are ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     lives = campaigns.lives

@@ -10,7 +10,6 @@ by two processes as well. It needs root, and leaves the machine as it is.
 import argparse
 import os
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1_000, help="at least; every named point comes first, random instants after")
     parser.add_argument("--short", action="store_true", help="only the strikes that the tests make")
     parser.add_argument("--hypervisor", choices=["qemu"], help="who runs the machines; no guest boots in them")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    arguments = parser.parse_args()
-    lacking = campaigns.ability.missing()
-    if lacking:
-        print(lacking)
-        return 1
-    print(f"seed {arguments.seed}")
+    arguments = campaigns.begin(parser)
     real = campaigns.real_campaign
     with tempfile.TemporaryDirectory(prefix="herocloud-crash-") as name:
         campaign = real.Campaign(Path(name), campaigns.campaign, campaigns.real_world, arguments.hypervisor)

@@ -113,7 +113,7 @@ class Link:
         with how.interrupts as interrupts, _stopping(interrupts) as messages, order.watch(how) as tell:
             patience = Patience(interrupts)
             try:
-                job = handed_jobs.Order("run_plan", params, self._folder).hand_over(client, patience)
+                job = handed_jobs.hand_over(client, "run_plan", params, self._folder, patience)
             except CallError as error:
                 if _is_not_taken(error.code, error.data):
                     return None

@@ -7,7 +7,7 @@ So nothing is said here of a job that nobody has looked up.
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from herocloud.model import outcome_codec
 from herocloud.model.diagnostics import Diagnostic
@@ -48,39 +48,31 @@ class Patience:
         time.sleep(_PAUSE)
 
 
-class Order(NamedTuple):
-    """What is handed over."""
+def hand_over(client: "Client", method: str, params: Mapping[str, Any], folder: Path, patience: Patience) -> Mapping[str, Any] | None:
+    """Hand a call to the daemon of a data folder, and return its job; nothing if no daemon took it. Raises the daemon's refusals."""
+    import secrets
 
-    method: str
-    params: Mapping[str, Any]
-    folder: Path
-    """The data folder of the daemon."""
+    from herocloud.rpc import daemon_process
+    from herocloud.rpc.client.call_errors import CallError, ConnectionLost, NoDaemon
 
-    def hand_over(self, client: "Client", patience: Patience) -> Mapping[str, Any] | None:
-        """Return the job that it became; nothing where no daemon took it, and none will. Raises what the daemon refuses it with."""
-        import secrets
-
-        from herocloud.rpc import daemon_process
-        from herocloud.rpc.client.call_errors import CallError, ConnectionLost, NoDaemon
-
-        key = secrets.token_hex(16)
-        lost = False
-        while True:
-            try:
-                job: Mapping[str, Any] = client.call(self.method, {**self.params, "idempotency_key": key})
-            except (NoDaemon, ConnectionLost) as error:
-                lost = lost or isinstance(error, ConnectionLost)
-                # One that is dead takes nothing any more, and what it took is in its file.
-                if not lost or (daemon_process.find(self.folder) is None and not daemon_process.has_taken(self.folder, self.method, key)):
-                    return None
-                patience.spend(error)
-            except CallError as error:
-                if not lost or not _may_pass(error):
-                    raise
-                patience.spend(error)
-            else:
-                patience.renew()
-                return job
+    key = secrets.token_hex(16)
+    lost = False
+    while True:
+        try:
+            job: Mapping[str, Any] = client.call(method, {**params, "idempotency_key": key})
+        except (NoDaemon, ConnectionLost) as error:
+            lost = lost or isinstance(error, ConnectionLost)
+            # One that is dead takes nothing any more, and what it took is in its file.
+            if not lost or (daemon_process.find(folder) is None and not daemon_process.has_taken(folder, method, key)):
+                return None
+            patience.spend(error)
+        except CallError as error:
+            if not lost or not _may_pass(error):
+                raise
+            patience.spend(error)
+        else:
+            patience.renew()
+            return job
 
 
 def follow(client: "Client", job: str, first: int, patience: Patience) -> Iterator[Event]:

@@ -88,7 +88,7 @@ def last_failed(folder: Path, stack: str | None) -> str:
 def _over(failed: str) -> Diagnostic:
     detail = f"`{failed}` did not succeed, and nothing of it waits: what it did is over."
     hint = f"`herocloud undo {failed}` takes back what it did, `herocloud apply` does what is left"
-    return Diagnostic("nothing-unfinished", "There is no interrupted apply to take back", detail, hint=hint)
+    return Diagnostic("nothing-unfinished", "No apply was interrupted", detail, hint=hint)
 
 
 _NOTHING = Diagnostic(

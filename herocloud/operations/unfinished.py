@@ -81,7 +81,7 @@ def choose(folder: Path, which: str | None, stack: str | None) -> Pending | None
         if not found:
             names = ", ".join(f"`{pending.id}`" for pending in every) or "none"
             detail = f"No apply `{which}` waits to be resumed. Unfinished applies: {names}."
-            raise Refused([Diagnostic("not-unfinished", "There is no such unfinished apply", detail, hint=_OVER)])
+            raise Refused([Diagnostic("not-unfinished", "No such unfinished apply", detail, hint=_OVER)])
         return found[-1]
     found = [pending for pending in every if stack in (None, pending.stack)]
     if not found:

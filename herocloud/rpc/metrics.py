@@ -28,7 +28,7 @@ def write(desk: Desk, restarts: Mapping[str, int], drifted: int, schedules: Snap
         stated = [*_of_state(desk, restarts), *_of_schedules(schedules)]
     except (HerocloudError, OSError, sqlite3.Error):
         stated = []
-    says = "Whether the state can be read; while it cannot, there are no metrics of host and VMs."
+    says = "1 if the state can be read. While it is 0, metrics of the host and its VMs are missing."
     readable = _metric("herocloud_state_readable", "gauge", says, [({}, bool(stated))])
     return "".join((*_of_daemon(desk, drifted), *readable, *stated, *_of_calls(calls)))
 

@@ -69,7 +69,7 @@ class Store(Reader):
         self.close()
 
     def ask_beside(self) -> None:
-        """Answer through a connection of its own from here on, so that nobody who asks waits for a disk that writes."""
+        """Use a second connection for reads from here on, so that reads never wait for writes to reach the disk."""
         import threading
 
         asking = connections.open_for_reading(self.folder)

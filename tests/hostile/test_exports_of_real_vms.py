@@ -61,7 +61,7 @@ def test_what_is_imported_runs_where_it_ran(site: Host) -> None:
 
 def test_what_an_import_runs_on_is_named_by_flag_environment_and_host_file(site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     if site.hypervisor == "qemu":
-        pytest.skip("the other one takes all that QEMU takes")
+        pytest.skip("needs a hypervisor that has options which QEMU lacks")
     site.run.write(STACK.format(hypervisor=site.hypervisor, more=", memory_options: {thp: false}"))
     site.run.done("apply", "-y")
     site.run.done("vm", "export", "web", "web.tar", "-q")

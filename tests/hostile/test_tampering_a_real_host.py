@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from herocloud.providers.vmm import identity, responsiveness
-from tests.guests.conftest import Namespace, Site, wait_until
+from tests.guests.conftest import Site, wait_until
+from tests.hostile.real_sites import real_site
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -274,28 +275,17 @@ HARMLESS = (
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    for program in ("qemu-system-x86_64", "nft", "ip", "tc", "bridge", "unshare", "nsenter", "sysctl"):
-        if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
-            pytest.skip(f"needs the program `{program}`")
-    if os.geteuid() != 0:
-        pytest.skip("needs root, for namespaces, bridges and rules")
-    folder = tmp_path_factory.mktemp("real")
-    # A VM's own user passes through the folders of the test.
-    for above in (folder, folder.parent):
-        above.chmod(0o755)
-    inside = Namespace()
-    site = Site(folder, "qemu", inside.prefix)
     made: Any = None
-    try:
-        made = Host(site)
-        yield made
-    finally:
-        if made is not None:
-            for record in ("process.keeper", "process"):
-                if (made.vm / "vmm" / record).exists():
-                    os.kill(made.process(record), signal.SIGKILL)
-        site("destroy", "-y", "-q", "--purge")
-        inside.close()
+    with real_site(tmp_path_factory, "tc", "bridge", "sysctl") as site:
+        try:
+            made = Host(site)
+            yield made
+        finally:
+            if made is not None:
+                for record in ("process.keeper", "process"):
+                    if (made.vm / "vmm" / record).exists():
+                        os.kill(made.process(record), signal.SIGKILL)
+            site("destroy", "-y", "-q", "--purge")
 
 
 def _name(kind: Any) -> str:

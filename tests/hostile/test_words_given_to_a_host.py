@@ -6,7 +6,6 @@ the command line, what a plan says of a way out of a network holds on the runnin
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.guests.conftest import Namespace, Site, wait_until
+from tests.guests.conftest import Site, wait_until
+from tests.hostile.real_sites import real_site
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -60,24 +60,14 @@ class Host:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    for program in ("qemu-system-x86_64", "nft", "ip", "unshare", "nsenter"):
-        if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
-            pytest.skip(f"needs the program `{program}`")
-    if os.geteuid() != 0:
-        pytest.skip("needs root, for namespaces and bridges")
-    folder = tmp_path_factory.mktemp("words")
-    for above in (folder, folder.parent):
-        above.chmod(0o755)
-    inside = Namespace()
-    site = Site(folder, "qemu", inside.prefix)
-    try:
-        yield Host(site)
-    finally:
-        site("vm", "stop", "web", "--force")
-        site("destroy", "-y", "-q", "--purge")
-        site("destroy", "-y", "-q", "--purge", "-f", "net.yaml")
-        site.tidy()
-        inside.close()
+    with real_site(tmp_path_factory) as site:
+        try:
+            yield Host(site)
+        finally:
+            site("vm", "stop", "web", "--force")
+            site("destroy", "-y", "-q", "--purge")
+            site("destroy", "-y", "-q", "--purge", "-f", "net.yaml")
+            site.tidy()
 
 
 def test_a_way_out_that_changes_is_planned_with_what_it_costs_the_running_vm(host: Host) -> None:

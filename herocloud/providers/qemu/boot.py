@@ -110,7 +110,7 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
 
 
 def _read(talk: Talk, read: Callable[[Talk], None], data: Path, sid: str, process: Identity, work: Work) -> None:
-    """Let a process read memory; one that ends over it would end over it each time."""
+    """Let a process read memory. If it crashes while reading, the step fails: a retry would crash the same way."""
     try:
         read(talk)
     except Lost:

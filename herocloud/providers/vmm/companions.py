@@ -36,7 +36,7 @@ def flaw(record: Path) -> str | None:
 
 
 def come_back(record: Path) -> Identity | None:
-    """Return the process, which its shell starts now and not after its pause; nothing where there is no shell that would."""
+    """Return the process, having its shell skip the pause before a restart; nothing if no shell is left to restart it."""
     until = time.monotonic() + _PATIENCE
     while True:
         process, keeper = identity.read(record), launch.keeper_of(record)

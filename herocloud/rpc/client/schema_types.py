@@ -287,7 +287,7 @@ class RunOptions(TypedDict):
     lock_timeout: NotRequired[float]
     accelerator: NotRequired[Literal["auto", "kvm", "tcg"] | None]
     resumes: NotRequired["Resumed | None"]
-    """The apply to go on with; there is no plan then."""
+    """The apply to resume, in place of a plan."""
     user: NotRequired[str]
     """Who is to stand in `state log`."""
     command: NotRequired[str]

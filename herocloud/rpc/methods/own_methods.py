@@ -75,7 +75,7 @@ class RunOptions(pydantic.BaseModel):
     shutdown: Annotated[float | None, Field(ge=0, le=86400, description="Seconds that guests have to shut down.")] = None
     lock_timeout: Seconds = 30.0
     accelerator: Accelerator | None = None
-    resumes: Annotated[Resumed | None, Field(description="The apply to go on with; there is no plan then.")] = None
+    resumes: Annotated[Resumed | None, Field(description="The apply to resume, in place of a plan.")] = None
     user: Annotated[str, Field(max_length=256, description="Who is to stand in `state log`.")] = ""
     command: Annotated[str, Field(max_length=64, description="With what.")] = ""
 
