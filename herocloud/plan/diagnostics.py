@@ -254,7 +254,7 @@ def network_full(addresses: Sequence[str], network: str, cidr: str, place: Place
 def missing_on_host(address: str, field: str, why: str, place: Place | None) -> Diagnostic:
     """Tell that this host lacks what a field needs."""
     return _MISSING_ON_HOST.at(
-        f"`{field}` of `{address}` cannot be honoured here: {why}.",
+        f"`{field}` of `{address}` cannot be honored here: {why}.",
         address,
         place,
         hint=f"`herocloud doctor` shows what is missing; without it, take `{field}` out",

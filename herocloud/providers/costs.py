@@ -22,6 +22,7 @@ EVERYWHERE: Mapping[str, Verdict] = {
     "memory_options": POWER_CYCLE,
     "memory_options.balloon": LIVE,
     "root_disk": POWER_CYCLE,
+    "shares": Verdict(Impact.REBOOT, "needs a power-cycle: a share cannot be unplugged safely"),
     "user_data": READ_AT_BOOT,
     "ssh_keys": READ_AT_BOOT,
     "env": READ_AT_BOOT,
@@ -33,6 +34,10 @@ EVERYWHERE: Mapping[str, Verdict] = {
 }
 """By path; the longest matching path counts, and what is not named changes live."""
 
+_DEVICES = ("networks", "volumes", "mycelium")
+_OF_PLUGGED = (".rate", ".download", ".upload", ".size", ".open")
+"""What changes about a device that stays plugged in."""
+
 
 def of_values(path: str, before: Json, after: Json, spec: Spec) -> Verdict | None:
     """Judge the fields whose cost hangs on their values; nothing for all others."""
@@ -43,6 +48,13 @@ def of_values(path: str, before: Json, after: Json, spec: Spec) -> Verdict | Non
     if path == "image_id.source" and (before is None or after is None or spec.get("root_disk") is None):
         return DISK_LOST if before else POWER_CYCLE
     return None
+
+
+def of_vcpus(after: int, machine: Part) -> Verdict:
+    """Judge another number of processors, of which a running machine takes as many as it booted with room for."""
+    if machine is None or after <= machine["max_vcpus"]:
+        return LIVE
+    return Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
 
 
 def of_memory(after: int, machine: Part) -> Verdict:
@@ -63,6 +75,23 @@ def of_balloon(after: Json, machine: Part) -> Verdict:
     """Judge what a guest is to give back of its memory; nothing is what it gives back where nobody says anything."""
     if machine is not None and (after or 0) >= machine["boot_memory"]:
         return Verdict(Impact.REBOOT, "as much as it booted with, or more, needs a power-cycle")
+    return LIVE
+
+
+def is_plugging(path: str) -> bool:
+    """Return whether a change of the field at `path` plugs a device in or takes one out."""
+    return path.startswith(_DEVICES) and not path.endswith(_OF_PLUGGED)
+
+
+def count_plugged(spec: Spec) -> int:
+    """Count the devices that a VM has plugged in: its volumes and cards."""
+    return len(spec["volumes"]) + len(spec["networks"]) + bool(spec.get("mycelium"))
+
+
+def of_plugging(spec: Spec, machine: Part, slots: int) -> Verdict:
+    """Judge other volumes and cards, of which a running machine takes as many as it has slots."""
+    if machine is not None and count_plugged(spec) > slots:
+        return Verdict(Impact.REBOOT, f"needs a power-cycle: all {slots} slots for devices are in use")
     return LIVE
 
 

@@ -45,6 +45,7 @@ REBOOT = [
     ("memory below what it booted with", {}, {"memory": 2 * GIB}, ["vm.stop", "vm.configure", "vm.boot"]),
     ("hugepages", {}, {"memory_options": {**NO_HOTPLUG, "hotplug": None, "hugepages": True}}, ["vm.stop", "vm.configure", "vm.boot"]),
     ("an ssh key", {}, {"ssh_keys": ["ssh-ed25519 AAAA"]}, ["seed.prepare", "vm.stop", "seed.place", "vm.configure", "vm.boot"]),
+    ("a shared folder", {}, {"shares": [{"path": "/srv", "tag": "web"}]}, ["vm.stop", "vm.configure", "vm.boot"]),
     ("a root disk without the page cache", {}, {"root_disk": {**DISK, "direct": True}}, ["vm.stop", "vm.configure", "vm.boot"]),
 ]
 REPLACE = [

@@ -141,8 +141,8 @@ def test_a_field_that_this_host_cannot_honour_is_said_when_it_is_asked_for(build
     plan = pretend.World().plan(asked, host)
     (found,) = (one for one in plan.diagnostics if one.is_error)
     assert (found.code, found.address) == ("missing-on-host", "vm.web")
-    assert found.detail == "`shares` of `vm.web` cannot be honoured here: the program virtiofsd is missing."
-    # What runs already was honoured once: the program is not needed for what does not change.
+    assert found.detail == "`shares` of `vm.web` cannot be honored here: the program virtiofsd is missing."
+    # What runs already was honored once: the program is not needed for what does not change.
     able = host._replace(abilities=lacks._replace(lacking=()))
     there = pretend.run(pretend.World(), pretend.World().plan(asked, able), able)
     assert _codes(there.plan(asked, host)) == []

@@ -30,7 +30,6 @@ _COSTS = {
     "memory_options.thp": Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor decides it when it makes the memory"),
     "root_disk.direct": Verdict(Impact.REBOOT, "needs a power-cycle: the disk is opened again"),
     "root_disk.rate": Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor sets the limits of a disk when it is plugged in"),
-    "shares": Verdict(Impact.REBOOT, "needs a power-cycle: a share cannot be unplugged safely"),
 }
 """Fields that cost more than a live change, and exceptions below them; the longest matching path counts."""
 
@@ -38,7 +37,7 @@ _COSTS = {
 def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, accelerated: bool = True) -> Verdict:  # noqa: ARG001  (guests are never emulated here)
     """Say what it costs to change the field at `path`."""
     if path == "vcpus":
-        return _judge_vcpus(after, machine)
+        return costs.of_vcpus(after, machine)
     if path == "memory":
         return costs.of_memory(after, machine)
     if path == "memory_options.balloon":
@@ -48,8 +47,8 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, ac
     known = costs.of_values(path, before, after, spec)
     if known is not None:
         return known
-    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size", ".open")):
-        return _judge_plugging(path, before, after, spec, machine)
+    if costs.is_plugging(path):
+        return costs.of_plugging(spec, machine, slots.MOST_PLUGGED)
     return costs.look_up(_COSTS, path)
 
 
@@ -78,15 +77,9 @@ def unsupported(spec: Spec) -> list[Unsupported]:
         for number, share in enumerate(spec["shares"])
         if len(share["tag"].encode()) > TAG
     ]
-    if _plugged_by(spec) > slots.MOST_PLUGGED:
+    if costs.count_plugged(spec) > slots.MOST_PLUGGED:
         found.append(Unsupported("volumes", f"a VM has at most {slots.MOST_PLUGGED} volumes and network cards together"))
     return found
-
-
-def _judge_vcpus(after: int, machine: Part) -> Verdict:
-    if machine is None or after <= machine["max_vcpus"]:
-        return costs.LIVE
-    return Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
 
 
 def _judge_leaving(leaving: Json, spec: Spec) -> Verdict:
@@ -95,14 +88,3 @@ def _judge_leaving(leaving: Json, spec: Spec) -> Verdict:
     if wanted.isdisjoint(leaving or ()):
         return costs.LIVE
     return Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor cannot take back that a guest is to let go of a device")
-
-
-def _judge_plugging(path: str, before: Json, after: Json, spec: Spec, machine: Part) -> Verdict:
-    del path, before, after
-    if machine is not None and _plugged_by(spec) > slots.MOST_PLUGGED:
-        return Verdict(Impact.REBOOT, f"needs a power-cycle: all {slots.MOST_PLUGGED} slots for devices are in use")
-    return costs.LIVE
-
-
-def _plugged_by(spec: Spec) -> int:
-    return len(spec["volumes"]) + len(spec["networks"]) + bool(spec.get("mycelium"))

@@ -24,7 +24,6 @@ _COSTS = {
     **costs.EVERYWHERE,
     "root_disk.direct": Verdict(Impact.REBOOT, "needs a power-cycle: the disk is opened again"),
     "root_disk.rate": costs.LIVE,
-    "shares": Verdict(Impact.REBOOT, "needs a power-cycle: a share cannot be unplugged safely"),
 }
 """Fields that cost more than a live change, and exceptions below them; the longest matching path counts."""
 
@@ -44,7 +43,7 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, ac
 
 def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slots: Callable[[Part], int]) -> Verdict:
     if path == "vcpus":
-        return _judge_vcpus(after, machine)
+        return costs.of_vcpus(after, machine)
     if path == "memory":
         return costs.of_memory(after, machine)
     if path == "memory_options.balloon":
@@ -52,7 +51,7 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slot
     known = costs.of_values(path, before, after, spec)
     if known is not None:
         return known
-    if path.startswith(("networks", "volumes", "mycelium")) and not path.endswith((".rate", ".download", ".upload", ".size", ".open")):
+    if costs.is_plugging(path):
         return _judge_plugging(spec, machine, slots)
     if path == "root_disk.direct" and isinstance(before, dict) and isinstance(after, dict) and before["direct"] == after["direct"]:
         # The whole of `root` is judged under this name, and its rate changes live.
@@ -71,12 +70,6 @@ def slots_of(machine: Part) -> int:
     return 0 if board_of(machine) == "microvm" else min(MOST_PORTS, max(PORTS, len(machine["volumes"]) + len(machine["nics"])))
 
 
-def _judge_vcpus(after: int, machine: Part) -> Verdict:
-    if machine is None or after <= machine["max_vcpus"]:
-        return costs.LIVE
-    return Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
-
-
 def _judge_plugging(spec: Spec, machine: Part, slots: Callable[[Part], int]) -> Verdict:
     if machine is None:
         return costs.LIVE
@@ -85,17 +78,11 @@ def _judge_plugging(spec: Spec, machine: Part, slots: Callable[[Part], int]) -> 
         return Verdict(
             Impact.REBOOT, "needs a power-cycle: a VM without room to grow (`cpu.max`, `memory_options.hotplug`) takes no devices"
         )
-    if _plugged_by(spec) > there:
-        return Verdict(Impact.REBOOT, f"needs a power-cycle: all {there} slots for devices are in use")
-    return costs.LIVE
-
-
-def _plugged_by(spec: Spec) -> int:
-    return len(spec["volumes"]) + len(spec["networks"]) + bool(spec.get("mycelium"))
+    return costs.of_plugging(spec, machine, there)
 
 
 def unsupported(spec: Spec) -> list[Unsupported]:
-    """Name fields that cannot be honoured."""
+    """Name fields that cannot be honored."""
     found = []
     if spec["cpu"]["max"] > MOST_VCPUS:
         found.append(Unsupported("cpu.max", f"QEMU gives a VM at most {MOST_VCPUS} vCPUs here"))
@@ -105,6 +92,6 @@ def unsupported(spec: Spec) -> list[Unsupported]:
         found.append(Unsupported("memory", "a VM in huge pages has a multiple of 2 MiB"))
     if spec["memory_options"].get("thp") is False:
         found.append(Unsupported("memory_options.thp", "QEMU asks the kernel for huge pages for all memory of its guests; leave `thp` out"))
-    if _plugged_by(spec) > MOST_PORTS:
+    if costs.count_plugged(spec) > MOST_PORTS:
         found.append(Unsupported("volumes", f"a VM has at most {MOST_PORTS} volumes and network cards together"))
     return found

@@ -24,11 +24,7 @@ _COSTS = {
 def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, accelerated: bool = True) -> Verdict:  # noqa: ARG001  (a state machine is never emulated)
     """Say what it costs to change the field at `path`."""
     if path == "vcpus":
-        return (
-            costs.LIVE
-            if machine is None or after <= machine["max_vcpus"]
-            else Verdict(Impact.REBOOT, f"above `cpu.max` {machine['max_vcpus']} needs a power-cycle")
-        )
+        return costs.of_vcpus(after, machine)
     if path == "memory":
         return costs.of_memory(after, machine)
     if path == "memory_options.balloon":

@@ -16,7 +16,7 @@ REACH = (
 
 
 def unsupported(spec: Spec) -> list[Unsupported]:
-    """Name the fields of a VM that cannot be honoured on such networks."""
+    """Name the fields of a VM that cannot be honored on such networks."""
     rates = [
         Unsupported(
             "networks", f"a network in user mode has no `rate` (here on `{nic['network']}`); it needs a bridge, and so CAP_NET_ADMIN"

@@ -102,7 +102,7 @@ def test_slots_of_an_emulated_machine_do_not_run_out(machine) -> None:
         ({"volumes": [{"volume": str(number)} for number in range(20)]}, ["volumes"]),
     ],
 )
-def test_what_cannot_be_honoured_is_named(change, paths: list[str]) -> None:
+def test_what_cannot_be_honored_is_named(change, paths: list[str]) -> None:
     spec = {**SPEC, "cpu": {"max": 4}, "memory": 2**30, "memory_options": {"hotplug": None, "hugepages": False}, **change}
     found = planning.unsupported(spec)
     assert [one.path for one in found] == paths
