@@ -50,7 +50,7 @@ class Store(Reader):
         super().__init__(folder, connection)
         self._write = write
         self._closed = False
-        self._writes = WriteQueue(connection, self._path, self._turn)
+        self._writes = WriteQueue(lambda: connection, self._path, self._turn)
         self._noting = threading.Lock()
         self._newest = self._noted = 0
         """The highest serial that was given here, and the highest that the mark is known to have."""
@@ -188,10 +188,18 @@ class Store(Reader):
         from herocloud.state import old_history
 
         # What refers to a serial is asked for before it goes; SQLite would look through all records for each of them once more.
-        self._connection.execute("PRAGMA foreign_keys = OFF")
-        return self._transact(
-            "state.edit", lambda connection: old_history.prune(connection, old_history.find_cut(connection, limits, now), spared)
-        )
+        self._enforce_references(enforced=False)
+        try:
+            return self._transact(
+                "state.edit", lambda connection: old_history.prune(connection, old_history.find_cut(connection, limits, now), spared)
+            )
+        finally:
+            self._enforce_references(enforced=True)
+
+    def _enforce_references(self, *, enforced: bool) -> None:
+        # Between two transactions: inside of one SQLite takes no notice.
+        with self._turn:
+            self._connection.execute(f"PRAGMA foreign_keys = {'ON' if enforced else 'OFF'}")
 
     def grow_slices(self, slices: int) -> None:
         """Remember that the host has so many slices; the number never falls."""

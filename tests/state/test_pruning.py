@@ -1,7 +1,7 @@
 """History that is thrown away: what goes, and what is known as well as before."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -205,3 +205,14 @@ def test_everything_from_the_cut_on_is_known_as_before(operations, keep: int, ma
             assert len(store.load_plan(one.plan)[0].plan.steps) == 2
     with closing(sqlite3.connect(state_files.database(folder))) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_references_are_enforced_again_after_it(store, make, monkeypatch: pytest.MonkeyPatch, *, fails: bool) -> None:
+    aged(store, make, 900, 900, 900)
+    if fails:
+        monkeypatch.setattr(old_history, "prune", lambda *_given: pytest.fail("the test's failure"))
+    with pytest.raises(BaseException, match="failure") if fails else nullcontext():
+        store.prune(EVERYTHING, NOW, ())
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        store._connection.execute("UPDATE applies SET serial = 98765 WHERE apply = (SELECT max(apply) FROM applies)")
