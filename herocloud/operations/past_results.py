@@ -21,14 +21,24 @@ _NOT_ENDED = ("running", "interrupted")
 
 def read(folder: Path, number: int) -> Result | None:
     """Return how far an apply came, or how it ended; nothing where the state does not know it any more."""
+    past = _find(folder, number)
+    return None if past is None else way_back.ask(folder, number, _result(past))
+
+
+def count_left(folder: Path, number: int) -> int | None:
+    """Return how many steps of an apply are not done; nothing where the state does not know it any more."""
+    past = _find(folder, number)
+    return None if past is None else len(past.plan.steps) - sum(one.status is Status.DONE for one in _result(past).outcomes)
+
+
+def _find(folder: Path, number: int) -> PastRun | None:
     from herocloud.state import store
 
     opened = store.open_state(folder, write=False)
     if opened is None:
         return None
     with opened:
-        past = opened.past_run(number)
-    return None if past is None else way_back.ask(folder, number, _result(past))
+        return opened.past_run(number)
 
 
 def _result(past: PastRun) -> Result:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.applies import Pending, apply_id
-from herocloud.operations import apply, deployment, lookups, unfinished
+from herocloud.operations import apply, deployment, lookups, past_results, unfinished
 from herocloud.operations.callers import Granted
 from herocloud.operations.deployment import DeployWanted
 from herocloud.rpc import advice, error_answers, snapshot_schedules, work
@@ -41,8 +41,15 @@ def take_over(desk: Desk) -> None:
         log.info("job %s (%s) was open when the last daemon ended", identity, job.method)
         # One that was being cancelled is not run again, only ended.
         note = "it was cancelled before the daemon ended; what it did stays as it is" if job.status == "cancelling" else job.note
+        done = _count_done(desk, job)
         say_cancelled = functools.partial(own_methods.cancelled, desk) if job.method == RUN_PLAN else cancelled
-        desk.jobs.take(job._replace(note=note), request.subject, caller, request.work, say_cancelled)
+        desk.jobs.take(job._replace(note=note, steps_done=done), request.subject, caller, request.work, say_cancelled)
+
+
+def _count_done(desk: Desk, job: StoredJob) -> int:
+    """Return how many steps of a job are done: while it runs nobody writes that down, and the journal knows."""
+    left = past_results.count_left(desk.folder, job.apply) if job.plan is not None and job.apply is not None else None
+    return job.steps_done if left is None else max(0, job.steps_total - left)
 
 
 def _left_open(job: StoredJob, waiting: Iterable[Pending]) -> Pending | None:

@@ -84,6 +84,7 @@ def test_a_deployment_is_gone_on_with(processes: Processes, point: str) -> None:
     client = processes.start()
     job = client.wait("j1", timeout=SECONDS)
     assert job["status"] == "done"
+    assert job["steps"]["done"] == job["steps"]["total"] > 0
     assert [(vm["name"], vm["status"], vm["slices"]) for vm in client.list_vms()] == [("web", "running", ["s1"])]
     assert [found["state"] for found in client.list_slices()] == ["InUse"] + ["Free"] * 6
     assert client.drift() == {"resource_drift": [], "unfinished": []}
