@@ -9,10 +9,8 @@ and what is noted of a job on its way, share the transactions of what somebody w
 """
 
 import contextlib
-import itertools
 import json
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,63 +18,10 @@ from types import TracebackType
 from typing import NamedTuple, Self, cast
 
 from herocloud.kits.jsons import Json
-from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.state import failures
+from herocloud.rpc import daemon_file
+from herocloud.rpc.daemon_file import FILE, DaemonFile
 from herocloud.state.write_queue import WriteQueue
-
-FILE = "daemon.db"
-
-_TABLES = (
-    """CREATE TABLE jobs (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        method TEXT NOT NULL,
-        status TEXT NOT NULL,
-        stack TEXT,
-        address TEXT,
-        sid TEXT,
-        secret TEXT,
-        caller TEXT NOT NULL,
-        uid INTEGER,
-        key TEXT,
-        asked TEXT NOT NULL,
-        params TEXT,
-        created REAL NOT NULL,
-        started REAL,
-        ended REAL,
-        plan TEXT,
-        apply INTEGER,
-        steps_total INTEGER NOT NULL DEFAULT 0,
-        steps_done INTEGER NOT NULL DEFAULT 0,
-        note TEXT NOT NULL DEFAULT '',
-        result TEXT,
-        error TEXT
-    ) STRICT""",
-    "CREATE INDEX jobs_open ON jobs (number) WHERE ended IS NULL",
-    "CREATE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL",
-    "CREATE INDEX jobs_plan ON jobs (plan) WHERE plan IS NOT NULL",
-    """CREATE TABLE events (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        at REAL NOT NULL,
-        type TEXT NOT NULL,
-        stack TEXT,
-        address TEXT,
-        job INTEGER,
-        secret TEXT,
-        body TEXT NOT NULL
-    ) STRICT""",
-)
-_SCHEDULES = (
-    """CREATE TABLE schedules (
-        sid TEXT PRIMARY KEY,
-        slot REAL NOT NULL,
-        failures INTEGER NOT NULL,
-        again REAL NOT NULL,
-        reason TEXT NOT NULL
-    ) STRICT""",
-)
-_FORMATS = (_TABLES, _SCHEDULES)
-"""What each format adds to the one before."""
 
 _JOB = (
     "number, method, status, stack, address, sid, secret, caller, uid, key, asked, params, created, started, ended, plan, apply,"
@@ -158,20 +103,8 @@ class DaemonStore:
 
     def __init__(self, folder: Path) -> None:
         """Open it, and make it when it is not there."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = folder / FILE
-        self._reading = threading.Lock()
-        self._connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
-        self.path.chmod(0o600)
-        try:
-            self._prepare()
-            # A connection of their own for reads, which therefore never wait for a disk that writes.
-            self._reader = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
-            self._reader.execute("PRAGMA query_only = ON")
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            raise _damaged(error, self.path) from error
-        self._writes = WriteQueue(self._connection, self.path, explain=_explain)
+        self._file = DaemonFile(folder)
+        self._writes = WriteQueue(self._file.connect, self._file.path, explain=daemon_file.explain)
 
     def __enter__(self) -> Self:
         """Allow `with DaemonStore(…) as store`."""
@@ -183,34 +116,18 @@ class DaemonStore:
 
     def close(self) -> None:
         """Close the file."""
-        self._writes.close()
-        with self._reading:
-            self._reader.close()
-
-    def _prepare(self) -> None:
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > len(_FORMATS):
-            detail = f"`{self.path}` has format {version}, and this program knows formats up to {len(_FORMATS)}."
-            raise Refused([Diagnostic("state-newer", "The daemon's file was written by a newer herocloud", detail)])
-        if version < len(_FORMATS):
-            self._connection.execute("BEGIN IMMEDIATE")
-            for statement in itertools.chain.from_iterable(_FORMATS[version:]):
-                self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA user_version = {len(_FORMATS)}")
-            self._connection.execute("COMMIT")
+        self._writes.close(self._file.close)
 
     def flush(self) -> None:
         """Write what was put in so far and nobody waited for."""
         self._writes.flush()
 
     def find_failure(self) -> Refused | None:
-        """Return why the file takes nothing, if it did not take what was written last; then it is tried again."""
-        if self._writes.failure is None:
+        """Return why the file takes nothing: it did not take what was written last, or is not what it was; then it is tried again."""
+        if self._writes.failure is None and self._file.is_as_it_was:
             return None
         try:
-            self._writes.write(lambda connection: connection.execute(f"PRAGMA user_version = {len(_FORMATS)}"))
+            self._writes.write(daemon_file.touch)
         except Refused as refused:
             return refused
         return None
@@ -258,8 +175,8 @@ class DaemonStore:
         return {job.plan: job for job in self._jobs("plan IS NOT NULL ORDER BY number", ()) if job.plan is not None}
 
     def _jobs(self, condition: str, values: tuple[Json, ...]) -> list[StoredJob]:
-        with self._reading:
-            rows = self._reader.execute(f"SELECT {_JOB} FROM jobs WHERE {condition}", values)  # noqa: S608  (ours)
+        with self._file.read() as connection:
+            rows = connection.execute(f"SELECT {_JOB} FROM jobs WHERE {condition}", values)  # noqa: S608  (ours)
             return [StoredJob(*row) for row in rows]
 
     # Events
@@ -281,24 +198,24 @@ class DaemonStore:
 
     def events_from(self, first: int, limit: int) -> list[StoredEvent]:
         """Return events from a number on, oldest first."""
-        with self._reading:
-            rows = self._reader.execute(
+        with self._file.read() as connection:
+            rows = connection.execute(
                 "SELECT seq, at, type, stack, address, job, secret, body FROM events WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit)
             )
             return [StoredEvent(*row) for row in rows]
 
     def last_event(self) -> int:
         """Return the number of the newest event; 0 when there never was one."""
-        with self._reading:
-            row = self._reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        with self._file.read() as connection:
+            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
             return 0 if row is None else int(row[0])
 
     # Snapshot schedules
 
     def schedules(self) -> dict[str, StoredSchedule]:
         """Return how far each schedule is, by the sid of its VM."""
-        with self._reading:
-            rows = self._reader.execute("SELECT sid, slot, failures, again, reason FROM schedules")
+        with self._file.read() as connection:
+            rows = connection.execute("SELECT sid, slot, failures, again, reason FROM schedules")
             return {row[0]: StoredSchedule(*row) for row in rows}
 
     def keep_schedule(self, schedule: StoredSchedule) -> None:
@@ -348,15 +265,3 @@ def has_key(folder: Path, key: str) -> bool:
     except sqlite3.Error:
         # Nobody knows, so it is not handed to somebody else.
         return (folder / FILE).exists()
-
-
-def _explain(error: sqlite3.Error, path: Path) -> Refused | None:
-    """Return what to raise for a failure of the disk or of the file; nothing for a mistake of ours."""
-    refused = failures.explain(error, path)
-    return _damaged(error, path) if refused is not None and refused.diagnostics[0].code == "state-damaged" else refused
-
-
-def _damaged(error: sqlite3.Error, path: Path) -> Refused:
-    """Say that the file cannot be used any more; what machines exist is in another one."""
-    detail = f"`{path}`: {error}. It holds jobs and events only."
-    return Refused([Diagnostic("daemon-file-damaged", "The daemon's file is damaged", detail, hint="move it away; the state is not in it")])

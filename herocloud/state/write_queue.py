@@ -19,6 +19,8 @@ Work = Callable[[sqlite3.Connection], Answer]
 Explain = Callable[[sqlite3.Error, Path], Refused | None]
 """Returns what to raise for a failure of the disk or of the file; nothing for a mistake of ours."""
 
+_FULL = "state-disk-full"
+
 
 class _Write:
     """One write on its way."""
@@ -37,10 +39,17 @@ class WriteQueue:
     """The writes to one file."""
 
     def __init__(
-        self, connection: sqlite3.Connection, path: Path, turn: "threading.Lock | None" = None, explain: Explain = failures.explain
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        path: Path,
+        turn: "threading.Lock | None" = None,
+        explain: Explain = failures.explain,
     ) -> None:
-        """Write through this connection; who else uses it holds `turn` meanwhile. `explain` knows what to raise where the file fails."""
-        self._connection = connection
+        """Write through what `connect` returns before each transaction, or raise why there is nothing to write to.
+
+        Who else uses it holds `turn` meanwhile. `explain` knows what to raise where the file fails.
+        """
+        self._connect = connect
         self._path = path
         self._turn = turn or threading.Lock()
         self._explain = explain
@@ -74,10 +83,10 @@ class WriteQueue:
             if self._waiting:
                 self._empty(None)
 
-    def close(self) -> None:
-        """Close the connection."""
+    def close(self, close: Callable[[], None]) -> None:
+        """Close the connection while nobody writes."""
         with self._turn:
-            self._connection.close()
+            close()
 
     def _empty(self, own: _Write | None) -> None:
         """Write all that waits; what cannot be written for a reason of its own is left out, and known to who waits for it."""
@@ -85,15 +94,19 @@ class WriteQueue:
             taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
             try:
                 failed = self._transact(taken)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, Refused) as error:
+                refused = error if isinstance(error, Refused) else self._explain(error, self._path)
                 self._waiting.extendleft(reversed(taken))
-                if self._is_full(error) and reserve.give(self._path.parent, frees=own is not None and own.frees):
+                full = refused is not None and refused.diagnostics[0].code == _FULL
+                if full and reserve.give(self._path.parent, frees=own is not None and own.frees):
                     continue
                 # Those who wait for another one of these try in their own turn.
                 if own is not None:
                     self._waiting.remove(own)
-                self.failure = self._explain(error, self._path)
-                raise (self.failure or error) from error
+                self.failure = refused
+                if refused is None or refused is error:
+                    raise
+                raise refused from error
             except BaseException:
                 # An interrupt is about who waits here, and not about what the others asked for.
                 self._waiting.extendleft(reversed([write for write in taken if write is not own]))
@@ -106,21 +119,18 @@ class WriteQueue:
         if told:
             self.heard(told)
 
-    def _is_full(self, error: sqlite3.Error) -> bool:
-        refused = self._explain(error, self._path)
-        return refused is not None and refused.diagnostics[0].code == "state-disk-full"
-
     def _transact(self, taken: list[_Write]) -> _Write | None:
         """Write these as one transaction; returns the one that has no place in any, after which nothing is written."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        connection = self._connect()
+        connection.execute("BEGIN IMMEDIATE")
         write = None
         try:
             for write in taken:
-                write.answer = write.work(self._connection)
-            self._connection.execute("COMMIT")
+                write.answer = write.work(connection)
+            connection.execute("COMMIT")
         except BaseException as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             if write is None or not isinstance(error, Exception) or _is_of_the_file(error):
                 raise
             write.done, write.error = True, error

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import daemon_store
+from herocloud.rpc import daemon_file
 from herocloud.state.write_queue import WriteQueue
 
 
@@ -19,7 +19,7 @@ class Disk:
         self.kind = ""
 
     def write(self, queue: WriteQueue, writes: list[Any]) -> Any:
-        if not self.kind or queue._path.name != daemon_store.FILE:
+        if not self.kind or queue._path.name != daemon_file.FILE:
             return TRANSACT(queue, writes)
         error = sqlite3.OperationalError("the test's disk does not take it")
         error.sqlite_errorname = self.kind

@@ -22,7 +22,7 @@ class Watched:
         self.connection.execute("CREATE TABLE lines (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT")
         self.statements: list[str] = []
         self.connection.set_trace_callback(self.statements.append)
-        self.queue = WriteQueue(self.connection, self.path)
+        self.queue = WriteQueue(lambda: self.connection, self.path)
         self.heard: list[str] = []
         self.queue.heard = self.heard.extend
 
@@ -49,7 +49,7 @@ class Watched:
 def watched(tmp_path: Path) -> Iterator[Watched]:
     made = Watched(tmp_path)
     yield made
-    made.queue.close()
+    made.queue.close(made.connection.close)
 
 
 def test_what_nobody_waits_for_goes_with_the_next_write_in_its_order(watched) -> None:
