@@ -79,7 +79,7 @@ def _read_cache(folder: Path, text: str) -> HostFile | None:
 def _write_cache(folder: Path, text: str, host_file: HostFile) -> None:
     content = jsons.dumps({"form": _CACHE_FORM, "text": text, **host_file._asdict()})
     try:
-        _cache(folder).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        caches.make_folder(_cache(folder).parent)
         _cache(folder).write_text(content, encoding="utf-8")
     except OSError:
         # Without the cache the next command reads the file itself.

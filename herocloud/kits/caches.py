@@ -15,3 +15,9 @@ def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
     if os.geteuid() == 0:
         return Path("/var/cache/herocloud")
     return Path(given.get("HOME") or "~").expanduser() / ".cache" / "herocloud"
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for caches and those above it that are missing, closed to others whatever the umask."""
+    for folder in reversed([one for one in (path, *path.parents) if not one.exists()]):
+        folder.mkdir(mode=0o700, exist_ok=True)

@@ -40,7 +40,10 @@ SHARING = "sharing"
 """A field of a machine that is there only when it is wrong: what became of the daemons that serve its shares."""
 UNKEPT = "without a keeper"
 """Of a process beside a VMM: it works, and nobody would start it again when it ends."""
-ONLY_SEEN = frozenset({KEEPER, LEAVING, BOOTS, ATTENDANT, SHARING})
+MARK, OWNER = "mark", "owner"
+"""Fields of a machine that are there only when they are wrong: what became of the files that say what it is, and whose it is."""
+LOST = frozenset({MARK, OWNER})
+ONLY_SEEN = frozenset({KEEPER, LEAVING, BOOTS, ATTENDANT, SHARING, *LOST})
 """Fields of a machine that no target has: each says what is wrong with one that runs."""
 
 WHY = {

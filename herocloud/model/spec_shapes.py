@@ -20,7 +20,12 @@ _KINDS = {"vm": specs.VmSpec, "image": specs.ImageSpec, "network": specs.Network
 def judge(kind: str, spec: Json) -> str | None:
     """Return what is wrong with the spec of a kind; nothing when it is sound, or of a kind that nobody described."""
     shape = _KINDS.get(kind)
-    return None if shape is None else _check_of(shape)(spec)
+    return None if shape is None else judge_as(shape, spec)
+
+
+def judge_as(shape: type, value: Json) -> str | None:
+    """Return what is wrong with a value that is to be a certain typed dictionary; nothing when it is sound."""
+    return _check_of(shape)(value)
 
 
 @cache

@@ -64,7 +64,8 @@ def _merge_things(thing: Thing, other: Thing) -> Thing:
     first = other if "machine" in other.parts or "machine" in other.halves else thing
     parts, halves = {**thing.parts, **other.parts}, {**thing.halves, **other.halves}
     restored = {**thing.restored, **other.restored}
-    return first._replace(parts=parts, halves=halves, lineage=thing.lineage or other.lineage, restored=restored)
+    # The name that its machine has counts: a tap keeps an earlier one.
+    return first._replace(parts=parts, halves=halves, lineage=first.lineage or thing.lineage or other.lineage, restored=restored)
 
 
 def _blind(provider: str, why: str) -> Diagnostic:

@@ -14,6 +14,7 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Recorded
 from herocloud.operations import damage
+from herocloud.operations.recorded_machines import RecordedMachines
 from herocloud.providers.seam import ProviderContext
 from herocloud.stack.fence import Fence
 from herocloud.stack.loaded import Loaded
@@ -85,7 +86,7 @@ def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] =
     errors = [diagnostic for diagnostic in answer.diagnostics if diagnostic.is_error]
     if errors or answer.host is None:
         raise Refused(errors or answer.diagnostics)
-    context = ProviderContext(folder, answer.host, answer.providers, environment)
+    context = ProviderContext(folder, answer.host, answer.providers, environment, memory=RecordedMachines(recorded))
     step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
     found = (*answer.diagnostics, *damage.warnings(recorded))
     return Hosting(answer.host._replace(step_times=tuple(step_times)), context, found)

@@ -5,6 +5,7 @@ two machines is refused before anything of it is believed. The checksum guards a
 write the file may run a plan anyway, and the mode keeps others from reading it.
 """
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,25 @@ _MOST_BYTES = 512 * 1024**2
 """A plan of ten thousand VMs has some forty MiB."""
 
 
+def require_writable(path: Path) -> None:
+    """Raise Refused for a name under which no plan can be saved.
+
+    A plan is read from plain files alone, and a link could lead to a file that somebody else chose.
+    """
+    if path.is_symlink():
+        detail = f"`{path}` is a link to `{path.readlink()}`, and a plan is not written through a link."
+        hint = f"name the file itself, or remove the link: `rm {shlex.quote(str(path))}`"
+    elif path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe, a socket or a device"
+        detail, hint = f"`{path}` is {kind}.", "give `--out` the name of a file that is plain, or not there yet"
+    else:
+        return
+    raise Refused([Diagnostic("out-not-plain", "The plan cannot be saved there", detail, hint=hint)])
+
+
 def write(path: Path, plan: Plan) -> None:
     """Save a plan, readable by its owner only."""
+    require_writable(path)
     durable_files.write_where_named(path, dump(plan), mode=0o600)
 
 

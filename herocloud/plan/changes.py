@@ -20,6 +20,7 @@ from herocloud.plan import (
     diagnostics,
     differences,
     half_made,
+    lost_marks,
     name_steps,
     network_names,
     promised,
@@ -155,6 +156,7 @@ class Decider:
             worst = Impact.DATA if "disk" in present else max(worst, Impact.REPLACE)
         providers = {**case.roles, "hypervisor": valued.spec["hypervisor"]}
         seq = StepSequence(case.address, providers)
+        present = lost_marks.write_again(seq, present, case.run_by)
         name_steps.rename_marked(seq, "vm", case.marked_as, present)
         present = name_steps.relabel_cards(seq, record, present, self.networks)
         # What is adopted fills the host already, and was counted with what has no record.
@@ -208,11 +210,12 @@ class Decider:
         vm = case.kind == "vm"
         providers = {**case.roles, "hypervisor": record.spec.get("hypervisor", record.provider)} if vm else case.roles
         seq = StepSequence(case.address, providers)
+        present = lost_marks.write_again(seq, case.present, case.run_by)
         name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
         if vm:
             beside.prepare(seq, case.present, {}, halves=case.halves)
             held = case.counted or record
-            step_compiler.compile_removal(seq, case.present, counted(held, case.present), gives_disk=case.purge, halves=case.halves)
+            step_compiler.compile_removal(seq, present, counted(held, case.present), gives_disk=case.purge, halves=case.halves)
             if "machine" not in case.present:
                 # What the record is counted for is given back although nothing of it is left to be removed.
                 step_compiler.claim(seq, Claim(), counted(held, case.present).claim())

@@ -124,6 +124,8 @@ _WHY_SEEN = {
     f"machine.{powers.ATTENDANT}": "nobody reads its serial port, or nobody would when that process ends; another one takes its place",
     f"machine.{powers.SHARING}": "a share has no daemon, or would have none when that ends; another one takes its place",
     f"machine.{powers.BOOTS}": "it would boot something else when it is started again; its copy is made again",
+    f"machine.{powers.MARK}": "the file that says what runs is not as it was written; it is written again from the record",
+    f"machine.{powers.OWNER}": "the file that says whose it is is not as it was written; it is written again from the record",
     f"machine.{powers.LEAVING}": "the guest was asked to let go of it, and has lost it after its next reboot",
 }
 """Why what is only seen is wrong, and what is done about it."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change
@@ -154,12 +155,21 @@ def _discard(step: Step, halves: Mapping[StepId, Part]) -> list[tuple[str, Part,
 
 def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
     kind, before, after = step.kind, step.before, step.after
+    if step.part == "machine" and before is not None and after is not None:
+        # Nobody wants back what was wrong about it.
+        before, after = _sound(before), _sound(after)
+        if before == after:
+            return []
     if kind == "vm.stop" and before == "paused":
         return [("vm.boot", "stopped", "running"), ("vm.pause", "running", "paused")]
     if KINDS[kind].places and before is not None:
         return [("seed.write", after, before)]
     changed_in_place = before is not None and after is not None and step.part not in ("machine", "power")
     return [(kind if changed_in_place else KINDS[kind].inverse, after, before)]
+
+
+def _sound(machine: Part) -> Part:
+    return {field: value for field, value in machine.items() if field not in powers.ONLY_SEEN}
 
 
 def _shrinks(step: Step) -> bool:

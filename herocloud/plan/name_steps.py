@@ -1,4 +1,7 @@
-"""Steps that give things their new names: marks first, then the cards of a network, and everything else after them."""
+"""Steps that give things their new names: marks first, then the cards of a network, and everything else after them.
+
+Before all of these a mark that was lost is written again.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +9,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.ids import Address
 from herocloud.model.steps import KINDS, RECORD_WRITE, Step
 from herocloud.model.worlds import Record
-from herocloud.plan import network_names
+from herocloud.plan import lost_marks, network_names
 from herocloud.plan.step_sequence import StepSequence
 
 
@@ -26,13 +29,19 @@ def relabel_cards(seq: StepSequence, record: Record | None, present: Mapping[str
 
 
 def come_first(seq: StepSequence) -> None:
-    """Make every other step that waits for nothing wait for the new names."""
+    """Make every other step that waits for nothing wait for the new names, and those for the marks that are written again."""
     head = 0
-    while head < len(seq.steps) and gives_name(seq.steps[head]):
+    while head < len(seq.steps) and (gives_name(seq.steps[head]) or lost_marks.is_written_again(seq.steps[head])):
+        if head:
+            seq.steps[head] = _after(seq.steps[head - 1], seq.steps[head])
         head += 1
     if head:
-        last = seq.steps[head - 1].id
-        seq.steps[head:] = [step if step.needs else step._replace(needs=(last,)) for step in seq.steps[head:]]
+        last = seq.steps[head - 1]
+        seq.steps[head:] = [_after(last, step) for step in seq.steps[head:]]
+
+
+def _after(first: Step, step: Step) -> Step:
+    return step if step.needs else step._replace(needs=(first.id,))
 
 
 def gives_name(step: Step) -> bool:

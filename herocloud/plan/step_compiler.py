@@ -11,7 +11,19 @@ from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model import guest_agreement
 from herocloud.model.ids import StepId
 from herocloud.model.parts import SNAPSHOT
-from herocloud.model.powers import ALIVE, ATTENDANT, BOOTS, GIVEN_UP, HELD, KEEPER, LEAVING, ONLY_SEEN, SHARING
+from herocloud.model.powers import (
+    ALIVE,
+    ATTENDANT,
+    BOOTS,
+    GIVEN_UP,
+    HELD,
+    KEEPER,
+    LEAVING,
+    MARK,
+    ONLY_SEEN,
+    OWNER,
+    SHARING,
+)
 from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, Claim, Step
 from herocloud.model.words import Impact
@@ -61,7 +73,7 @@ MACHINE_PATHS = {
     "hugepages": "memory_options.hugepages", "mergeable": "memory_options.mergeable",
     "balloon": "memory_options.balloon", "thp": "memory_options.thp", BOOTS: "restart",
     "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart", LEAVING: LEAVING,
-    ATTENDANT: "restart", SHARING: "restart",
+    ATTENDANT: "restart", SHARING: "restart", MARK: "restart", OWNER: "restart",
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
 }  # fmt: skip
 """Which field of the stack file each value of a machine comes from, so that drift is judged by the same table."""

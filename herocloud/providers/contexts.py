@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 from herocloud.kits.jsons import Json
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.hosts import Host
+from herocloud.providers import recollections
+from herocloud.providers.recollections import Memory
 
 
 class Closable(Protocol):
@@ -40,6 +42,8 @@ class ProviderContext(NamedTuple):
     """The caller's variables, for what a stack names with `env:`; those of this process may belong to somebody else."""
     lasting: Lasting | None = None
     """What a provider keeps open from one look to the next; nothing in a process that ends soon."""
+    memory: Memory = recollections.NOTHING
+    """What the state knows of VMs, for a look at one whose own files were lost."""
 
     def settings_of(self, name: str) -> Mapping[str, Json]:
         """Return a provider's own section of the host file."""

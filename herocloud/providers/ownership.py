@@ -3,6 +3,9 @@
 A VM has parts of several providers, and its rename is one step of one of them. So the name is written down once, where all look; a name
 in the mark of every part would have to be changed by every provider at once, which a crash would tear apart. Parts of one VM are made at
 the same time, so a writer or remover of the name holds a lock on the folder itself, which needs no file of its own.
+
+Somebody may remove or change the file. The state knows the VM by its sid, which is the name of the folder, so a look that is given what
+the state knows (`Memory`) still tells whose the folder is, and an apply writes the file again.
 """
 
 import fcntl
@@ -12,9 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import durable_files, jsons
+from herocloud.kits import durable_files, jsons, plain_files
+from herocloud.model.errors import Permanent
+from herocloud.providers import recollections
+from herocloud.providers.recollections import Memory
 
 FILE = "owner.json"
+GONE = "gone"
+_MOST_BYTES = 64 * 1024
 _DRAFT_OF_MARK = ".mark.new"
 _OURS = frozenset({FILE, f".{FILE}.new"})
 
@@ -27,22 +35,78 @@ class Owner(NamedTuple):
     lineage: str
 
 
+class Damaged(Permanent):
+    """The file that says whose a folder is cannot be read, or holds something else."""
+
+
 def read_owner(folder: Path) -> Owner | None:
-    """Return whose the folder of a VM is; nothing when nobody said."""
+    """Return whose the folder of a VM is; nothing when nobody said. Raises Damaged for a file that says something else."""
+    path = folder / FILE
     try:
-        said = jsons.loads((folder / FILE).read_bytes())
+        said = jsons.loads(plain_files.read(path, _MOST_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return Owner(said["stack"], said["address"], said["lineage"])
+    except (plain_files.NotPlain, IsADirectoryError, ValueError):
+        said = None
+    texts = [text for field in Owner._fields if isinstance(text := said.get(field), str) and text] if isinstance(said, dict) else []
+    if len(texts) < len(Owner._fields):
+        raise Damaged(f"`{path}` is damaged, so nobody can tell whose VM this is; restore it from a backup")
+    return Owner(*texts)
+
+
+def find_owner(folder: Path, memory: Memory = recollections.NOTHING) -> tuple[Owner | None, str]:
+    """Return whose the folder of a VM is, and what is wrong with the file that says so: the state is believed about a VM that it knows."""
+    flaw = ""
+    try:
+        said = read_owner(folder)
+    except Damaged:
+        said, flaw = None, unreadable(folder / FILE)
+    remembered = memory.of_sid(folder.name)
+    if remembered is None:
+        return said, ""
+    known = Owner(remembered.stack, remembered.address, remembered.lineage)
+    if said is not None and not _is_of_another(folder, said, known, memory):
+        return said, ""
+    if said is not None:
+        flaw = f"says `{said.address}` of stack `{said.stack}`, state {said.lineage}"
+    return known, flaw or GONE
+
+
+def unreadable(path: Path) -> str:
+    """Say that a file cannot be read, for the look at what it is about."""
+    return f"unreadable, {path}"
+
+
+def _is_of_another(folder: Path, said: Owner, known: Owner, memory: Memory) -> bool:
+    """Return whether a folder says that it is of a VM which it cannot be: that of another stack or state, or one that has its folder.
+
+    Another address alone is a rename that was made, and whose answer got lost.
+    """
+    if (said.stack, said.lineage) != (known.stack, known.lineage):
+        return True
+    rightful = memory.sid_of(said.stack, said.address)
+    if said.address == known.address or rightful in (None, folder.name):
+        return False
+    try:
+        return read_owner(folder.parent / str(rightful)) == said
+    except Damaged:
+        return True
 
 
 def write_owner(folder: Path, owner: Owner) -> None:
     """Say whose the folder of a VM is, making it when it is missing; a folder that says so already is left alone."""
-    if read_owner(folder) == owner:
+    if _says(folder, owner):
         return
     with _locked(folder):
-        if read_owner(folder) != owner:
+        if not _says(folder, owner):
             _write(folder, owner)
+
+
+def _says(folder: Path, owner: Owner) -> bool:
+    try:
+        return read_owner(folder) == owner
+    except Damaged:
+        return False
 
 
 def rename(folder: Path, address: str) -> None:
@@ -73,7 +137,10 @@ def release(folder: Path) -> bool:
     if not folder.exists():
         return True
     with _locked(folder):
-        owner = read_owner(folder)
+        try:
+            owner = read_owner(folder)
+        except Damaged:
+            owner = None
         if not is_bare(folder):
             return False
         for path in [path for path in folder.iterdir() if _says_nothing_more(path.name)]:

@@ -1,6 +1,7 @@
 """Saved plans: run as they are, once, here, and only while they are whole."""
 
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,26 @@ def test_a_saved_plan_runs_without_approval_and_only_once(herocloud: Any, saved:
 
 def test_the_file_is_for_its_owner_only(saved: Path) -> None:
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
+def test_a_plan_is_not_written_through_a_link(herocloud: Any, shop: Path) -> None:
+    victim, link = herocloud.folder / "victim", herocloud.folder / "p.hcplan"
+    victim.write_text("mine")
+    link.symlink_to(victim)
+    ran = herocloud("plan", "--out", "p.hcplan")
+    assert ran.code == 1
+    assert f"`p.hcplan` is a link to `{victim}`, and a plan is not written through a link." in ran.err
+    assert "rm p.hcplan" in ran.err
+    assert (victim.read_text(), link.is_symlink()) == ("mine", True)
+
+
+@pytest.mark.parametrize(("make", "word"), [(os.mkfifo, "a pipe, a socket or a device"), (Path.mkdir, "a folder")], ids=["pipe", "folder"])
+def test_a_plan_is_saved_in_a_plain_file_only_and_waits_for_nobody(
+    herocloud: Any, shop: Path, make: Callable[[Path], None], word: str
+) -> None:
+    make(herocloud.folder / "p.hcplan")
+    ran = herocloud("plan", "--out", "p.hcplan")
+    assert (ran.code, f"`p.hcplan` is {word}." in ran.err) == (1, True), ran.err
 
 
 def test_a_saved_plan_is_shown_as_it_was_printed(herocloud: Any, saved: Path) -> None:

@@ -1,12 +1,15 @@
 """The host file on disk, and what is kept of it between commands."""
 
 import json
+import os
+import stat
 import subprocess
 import sys
 
 import pytest
 
 from herocloud.host import hostfile, hostfile_reader
+from herocloud.providers.qemu import kvm_memory
 
 TEXT = "name: node1\nsimulated: {memory: 32 GiB}\nsettings: {parallelism: 3}\n"
 
@@ -34,6 +37,20 @@ def test_what_came_out_is_kept_apart_from_the_data(written, cache_folder) -> Non
     hostfile.read_host_file(written)
     assert sorted(written.iterdir()) == before
     assert [path.name for path in cache_folder.iterdir()] == [hostfile._cache(written).name]
+
+
+def test_folders_of_caches_are_closed_to_others_whatever_the_umask(written, cache_folder, monkeypatch) -> None:
+    monkeypatch.setenv("HEROCLOUD_CACHE_DIR", str(cache_folder / "below"))
+    before = os.umask(0)
+    try:
+        hostfile.read_host_file(written)
+        kvm_memory.note_failure(sys.executable, "vm.web", "crashed")
+    finally:
+        os.umask(before)
+    assert kvm_memory.guests_file(sys.executable).exists()
+    folders = [cache_folder, *(path for path in cache_folder.rglob("*") if path.is_dir())]
+    assert [path.name for path in folders if stat.S_IMODE(path.stat().st_mode) != 0o700] == []
+    assert len(folders) == 3
 
 
 def test_folders_do_not_share_what_is_kept(written, tmp_path) -> None:

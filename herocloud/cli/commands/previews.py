@@ -39,6 +39,10 @@ def plan(
         from herocloud.cli import apply_flow
 
         return apply_flow.rehearse_new(call, sources, asked, running, exports)
+    if out is not None:
+        from herocloud.operations import plan_files
+
+        plan_files.require_writable(out)
     try:
         planned = stack_plans.make_plan(call.folder, sources, asked, make_key=out is not None)
     except Refused as error:
@@ -51,8 +55,6 @@ def plan(
     if planned.plan.errored or planned.plan.blocked:
         return exit_codes.code_of(stack_plans.kind_of_refusal(planned.plan)(planned.plan.diagnostics))
     if out is not None:
-        from herocloud.operations import plan_files
-
         plan_files.write(out, planned.plan)
         call.note(f"\nSaved the plan. To run exactly this: herocloud apply {out}")
     return exit_codes.CHANGES if detailed_exitcode and stack_plans.changes_something(planned.plan) else exit_codes.DONE

@@ -36,7 +36,7 @@ def _planning() -> HypervisorPlanning:
 def _observer(context: ProviderContext) -> "CloudHypervisorObserver":
     from herocloud.providers.cloud_hypervisor.observing import CloudHypervisorObserver
 
-    return CloudHypervisorObserver(context.folder)
+    return CloudHypervisorObserver(context.folder, context.memory)
 
 
 def _driver(context: ProviderContext) -> "CloudHypervisorDriver":
@@ -106,7 +106,7 @@ def _version(context: ProviderContext, sid: str | None) -> str | None:
     from herocloud.providers.cloud_hypervisor import installation
     from herocloud.providers.vmm import marks
 
-    mark = marks.read(context.folder, sid) if sid is not None else None
+    mark = marks.read_sound(context.folder, sid) if sid is not None else None
     if mark is not None and "version" in mark.launched:
         return str(mark.launched["version"])
     path = installation.find_program()

@@ -46,7 +46,7 @@ def how_it_ended(events: Iterable[Event], log: str) -> End:
 
 def say_how_it_ended(data: Path, sid: str) -> str | None:
     """Say how a process that is gone, and that nobody here stopped, came to its end; nothing where it wrote nothing."""
-    mark = marks.read(data, sid)
+    mark = marks.read_sound(data, sid)
     events = EventFile(file_layout.event_file(data, sid)).read()
     if mark is None or mark.booted is None or not events:
         return None

@@ -13,6 +13,8 @@ from herocloud.model import powers
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
+from herocloud.providers import recollections
+from herocloud.providers.recollections import Memory
 from herocloud.providers.seam import FIRMWARE, Lacking, ProviderContext, Standing
 from herocloud.providers.vmm import marks
 from herocloud.providers.vmm.marks import Marked
@@ -24,17 +26,17 @@ _AT_ONCE = 32
 class CloudHypervisorObserver:
     """Looks at the VMs of one data folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Remember where to look."""
+    def __init__(self, folder: Path, memory: Memory = recollections.NOTHING) -> None:
+        """Remember where to look, and what the state knows of VMs."""
         self._folder = folder
+        self._memory = memory
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         wanted = None if stacks is None else frozenset(stacks)
         try:
-            found = [
-                marked_thing for marked_thing in marks.scan(self._folder, NAME) if wanted is None or marked_thing.owner.stack in wanted
-            ]
+            marked_things = marks.scan(self._folder, NAME, self._memory)
+            found = [marked_thing for marked_thing in marked_things if wanted is None or marked_thing.owner.stack in wanted]
             parts = _look(self._folder, found)
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
@@ -44,23 +46,20 @@ class CloudHypervisorObserver:
             things.setdefault(stack, {})[address] = Thing(
                 stack, address, NAME, parts[one.sid], one.owner.lineage, slices=marks.slices_of(one.mark)
             )
-        marks.add_halves(self._folder, wanted, NAME, things)
+        marks.add_halves(self._folder, wanted, NAME, things, self._memory)
         return Observed(things=things, serials=marks.serials(found))
 
 
 def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part]]:
     parts: dict[str, dict[str, Part]] = {
-        marked_thing.sid: {"machine": marked_thing.mark.machine, "power": "stopped"} for marked_thing in marked_things
+        marked_thing.sid: {"machine": marked_thing.with_flaws(marked_thing.mark.machine), "power": "stopped"}
+        for marked_thing in marked_things
     }
-    if not any(marked_thing.mark.booted for marked_thing in marked_things):
+    if not marked_things:
         return parts
     from herocloud.providers.vmm import boot_files, identity, responsiveness, virtiofs
 
-    alive = [
-        marked_thing
-        for marked_thing in marked_things
-        if marked_thing.mark.booted and identity.is_there(folder, marked_thing.sid, marked_thing.mark.booted)
-    ]
+    alive = [marked_thing for marked_thing in marked_things if identity.lives(folder, marked_thing.sid, marked_thing.mark.booted)]
     if not alive:
         return parts
     from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +80,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
         machine = boots.with_flaw(one.sid, one.mark, readings.machine_part(one.mark.machine, seen))
         for look_at in (responsiveness.with_keeper, virtiofs.with_flaw, attendance.with_flaw):
             machine = look_at(folder, one.sid, machine)
-        parts[one.sid] = {"machine": machine, "power": seen.power if seen is not None else unheard}
+        parts[one.sid] = {"machine": one.with_flaws(machine), "power": seen.power if seen is not None else unheard}
     boots.keep()
     return parts
 

@@ -15,7 +15,7 @@ _NEXT_BYTE = 600.0
 
 def look(data: Path, sid: str) -> Signs | None:
     """Look at a VM; nothing when its process is not there."""
-    mark, process = marks.read(data, sid), identity.running(data, sid)
+    mark, process = marks.read_sound(data, sid), identity.running(data, sid)
     if mark is None or process is None:
         return None
     seen = live_view.look(data, sid)

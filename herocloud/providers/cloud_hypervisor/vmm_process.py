@@ -185,15 +185,15 @@ def open_client(data: Path, sid: str) -> Client:
 
 def is_living(data: Path, sid: str, mark: Mark) -> bool:
     """Return whether the process of a VM is there."""
-    return mark.booted is not None and identity.is_there(data, sid, mark.booted)
+    return identity.lives(data, sid, mark.booted)
 
 
 def find_living(data: Path, sid: str, mark: Mark) -> Identity | None:
     """Return the process of a VM; waits for one that is just being started by somebody who was killed meanwhile."""
-    if mark.booted is None or mark.booted != identity.boot_id():
-        return None
     known = identity.running(data, sid)
     record = identity.record_path(data, sid)
+    if known is None and mark.booted != identity.boot_id() and not identity.is_held(record):
+        return None
     if known is None and not record.exists() and identity.is_held(record):
         known = identity.find(data, sid)
     if known is None:
@@ -204,6 +204,7 @@ def find_living(data: Path, sid: str, mark: Mark) -> Identity | None:
 
 def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identity:
     data, sid = place.data, place.sid
+    launch.require_free(identity.record_path(data, sid))
     if mark.machine["hugepages"]:
         files.require_huge_pages(mark.machine["memory"])
     if mark.booted is not None:
@@ -259,6 +260,7 @@ def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) 
         restart=mark.machine["restart"],
         environment={identity.TOKEN: identity.token(data, sid)},
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
+        launched=mark.launched,
         cage=cages.cage_of(data, sid, mark.machine, installed.path, opened),
         says_signaled=(file_layout.LOG, endings.SIGNALED) if installed.release.major >= endings.TELLS_SIGNALS else None,
         beside=attendance.of(data, sid),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def _observer(context: ProviderContext) -> "ImagesObserver":
     from herocloud.providers.images.observing import ImagesObserver
 
-    return ImagesObserver(context.folder)
+    return ImagesObserver(context.folder, context.memory)
 
 
 def _driver(context: ProviderContext) -> "ImagesDriver":

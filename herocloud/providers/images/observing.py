@@ -13,11 +13,12 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
-from herocloud.providers import ownership
+from herocloud.providers import ownership, recollections
 from herocloud.providers.images import image_folders, image_states, marks, part_states, snapshot_folders, tombstones
 from herocloud.providers.images.content_store import Store
 from herocloud.providers.images.file_stamps import Stamps
 from herocloud.providers.ownership import Owner
+from herocloud.providers.recollections import Memory
 from herocloud.providers.seam import Standing
 
 NAME = "images"
@@ -34,9 +35,10 @@ class _Found(NamedTuple):
 class ImagesObserver:
     """Looks at the images, disks, volumes and seeds of one data folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Remember where to look."""
+    def __init__(self, folder: Path, memory: Memory = recollections.NOTHING) -> None:
+        """Remember where to look, and what the state knows of VMs."""
         self._folder = folder
+        self._memory = memory
         self._serials: dict[str, int] = {}
         self._stamps = Stamps(folder)
 
@@ -88,13 +90,16 @@ class ImagesObserver:
             if body is None:
                 continue
             if path.parent not in owners:
-                owners[path.parent] = _owner_of(path.parent) if name == image_folders.VMS else None
+                owners[path.parent] = self._owner_of(path.parent) if name == image_folders.VMS else None
             owner = owners[path.parent] or Owner(mark.stack, mark.address, mark.lineage)
             yield _Found(owner, mark.part, body, mark.body is None, marks.restoring_of(mark).get("restored") if mark.half is None else None)
 
     def _heed(self, mark: marks.Mark) -> None:
         if mark.serial > self._serials.get(mark.lineage, 0):
             self._serials[mark.lineage] = mark.serial
+
+    def _owner_of(self, folder: Path) -> Owner | None:
+        return ownership.find_owner(folder, self._memory)[0]
 
     def _snapshots(self) -> Iterator[_Found]:
         """Yield the snapshots of all VMs."""
@@ -104,14 +109,7 @@ class ImagesObserver:
                 path = marks.object_of(place)
                 body = snapshot_folders.body_of(path, mark) if path.is_dir() else None
                 if body is not None:
-                    yield _Found(_owner_of(folder) or Owner(mark.stack, mark.address, mark.lineage), mark.part, body)
-
-
-def _owner_of(folder: Path) -> Owner | None:
-    try:
-        return ownership.read_owner(folder)
-    except (ValueError, KeyError) as error:
-        raise Permanent(f"`{folder / ownership.FILE}` is damaged, so nobody can tell whose VM this is") from error
+                    yield _Found(self._owner_of(folder) or Owner(mark.stack, mark.address, mark.lineage), mark.part, body)
 
 
 def _gather(found_things: Iterable[_Found], wanted: frozenset[str] | None) -> dict[StackName, dict[Address, Thing]]:

@@ -22,7 +22,7 @@ def _planning() -> NetworkPlanning:
 def _observer(context: ProviderContext) -> "NetworkObserver":
     from herocloud.providers.network.observing import NetworkObserver
 
-    return NetworkObserver(context.folder)
+    return NetworkObserver(context.folder, memory=context.memory)
 
 
 def _driver(context: ProviderContext) -> "NetworkDriver":

@@ -14,6 +14,8 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
+from herocloud.providers import recollections
+from herocloud.providers.recollections import Memory
 from herocloud.providers.seam import Standing
 
 if TYPE_CHECKING:
@@ -33,9 +35,10 @@ _LINEAGE = "state.lineage"
 class NetworkObserver:
     """Looks at the network namespace of this process, with the VMs of a data folder."""
 
-    def __init__(self, folder: Path, owner: int | None = None) -> None:
+    def __init__(self, folder: Path, owner: int | None = None, *, memory: Memory = recollections.NOTHING) -> None:
         """Remember where renamed VMs are noted, and which user has to be able to open their taps (by default this one)."""
         self._folder = folder
+        self._memory = memory
         self._owner = os.geteuid() if owner is None else owner
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
@@ -60,7 +63,7 @@ class NetworkObserver:
             return Observed(ranges=ranges)
         from herocloud.providers.network import snapshot
 
-        return Observed(things=_things(snapshot.look(self._folder, self._owner, links), own, stacks), ranges=ranges)
+        return Observed(things=_things(snapshot.look(self._folder, self._owner, links, memory=self._memory), own, stacks), ranges=ranges)
 
     def _is_concerned(self, links: "tuple[dumps.Link, ...]", own: str | None) -> bool:
         """Return whether there is anything to look at here.

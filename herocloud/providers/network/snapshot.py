@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import listeners
-from herocloud.providers import ownership
+from herocloud.providers import ownership, recollections
 from herocloud.providers.devices import OVERLAY_BRIDGE
 from herocloud.providers.firewall import table_hooks
 from herocloud.providers.firewall.rule_expressions import Rules
@@ -21,6 +21,7 @@ from herocloud.providers.network.dumps import Address, Link, Queue, Route
 from herocloud.providers.network.fixed_entries import Entry
 from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark
+from herocloud.providers.recollections import Memory
 from herocloud.providers.vmm import users
 
 _OF_VM = re.compile(r"^h[ci]-(v[0-9a-z]+)-\d+$")
@@ -280,7 +281,9 @@ class Scene:
         return self.by_number.get(link.master) if link.master else None
 
 
-def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap: str | None = None) -> Scene:
+def look(
+    folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap: str | None = None, memory: Memory = recollections.NOTHING
+) -> Scene:
     """Look at everything, or with the rules of one tap only; `links` spares reading them again. `user` runs the VMMs.
 
     A VM that was renamed keeps the interfaces it has, which bear its old name; `folder`, the data folder, holds the new one.
@@ -300,7 +303,7 @@ def look(folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap:
         table_hooks.read,
         entries=fixed_entries.dump,
     )
-    rename, vm_user = partial(_renamed, folder / "vms"), partial(_user_of, folder)
+    rename, vm_user = partial(_renamed, folder / "vms", memory), partial(_user_of, folder)
     return Scene(dumps.dump_links() if links is None else links, sources, rename, user, vm_user)
 
 
@@ -314,9 +317,9 @@ def _user_of(folder: Path, tap: str) -> int | None:
     return users.read(folder, match.group(1)) if match else None
 
 
-def _renamed(vms: Path, name: str, mark: Mark) -> Mark:
+def _renamed(vms: Path, memory: Memory, name: str, mark: Mark) -> Mark:
     match = _OF_VM.match(name)
-    owner = ownership.read_owner(vms / match.group(1)) if match else None
+    owner = ownership.find_owner(vms / match.group(1), memory)[0] if match else None
     if owner is None or (owner.lineage, owner.stack) != (mark.lineage, mark.stack):
         return mark
     return mark._replace(address=owner.address)

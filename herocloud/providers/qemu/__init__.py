@@ -37,7 +37,7 @@ def _planning() -> HypervisorPlanning:
 def _observer(context: ProviderContext) -> "QemuObserver":
     from herocloud.providers.qemu.observing import QemuObserver
 
-    return QemuObserver(context.folder)
+    return QemuObserver(context.folder, context.memory)
 
 
 def _driver(context: ProviderContext) -> "QemuDriver":

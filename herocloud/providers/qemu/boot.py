@@ -177,15 +177,15 @@ def open_talk(data: Path, sid: str) -> Talk:
 
 def living(data: Path, sid: str, mark: Mark) -> bool:
     """Return whether the process of a VM is there."""
-    return mark.booted is not None and identity.is_there(data, sid, mark.booted)
+    return identity.lives(data, sid, mark.booted)
 
 
 def _living(data: Path, sid: str, mark: Mark) -> Identity | None:
     """Return the process of a VM; waits for one that is just being started by somebody who was killed meanwhile."""
-    if mark.booted is None or mark.booted != identity.boot_id():
-        return None
     known = identity.running(data, sid)
     record = identity.record_path(data, sid)
+    if known is None and mark.booted != identity.boot_id() and not identity.is_held(record):
+        return None
     if known is None and not record.exists() and identity.is_held(record):
         known = identity.find(data, sid)
     if known is None:
@@ -197,6 +197,7 @@ def _living(data: Path, sid: str, mark: Mark) -> Identity | None:
 
 def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = False, layout: Layout | None = None) -> Identity:
     data, sid = place.data, place.sid
+    launch.require_free(identity.record_path(data, sid))
     program = kvm_probe.require_program()
     accelerator = kvm_probe.accelerate(program, wanted)
     if not accelerator.usable:
@@ -250,6 +251,7 @@ def _launch_of(place: Place, mark: Mark, machine: Machine, given: Supplies) -> L
         restart=mark.machine["restart"],
         environment={identity.TOKEN: identity.token(data, sid)},
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
+        launched=mark.launched,
         cage=cages.cage_of(data, sid, mark.machine, machine.program, opened)._replace(answers_on=closed_host.answered_ports(mark, given)),
         bounds_log=True,
         says_signaled=(f"{identity.RECORD}.log", _SIGNALED),
@@ -334,7 +336,7 @@ def version_of(data: Path, sid: str) -> str | None:
 
 def count(data: Path, sid: str) -> dict[str, dict[str, int]]:
     """Return how much of its memory a guest was asked to give back, and says that it gave; nothing where that is nothing."""
-    mark, socket = marks.read(data, sid), command_inputs.sockets_of(data, sid).looking
+    mark, socket = marks.read_sound(data, sid), command_inputs.sockets_of(data, sid).looking
     answers = qmp.ask_many([socket], [balloon.QUESTION, balloon.LEFT])[socket]
     return balloon.count(mark.machine, answers) if mark is not None else {}
 

@@ -123,6 +123,7 @@ def _read_json(path: Path) -> Mapping[str, Json]:
 
 def _write_json(path: Path, known: Mapping[str, Json]) -> None:
     try:
+        caches.make_folder(path.parent)
         durable_files.write_durably(path, jsons.dumps(dict(known)).encode(), 0o644)
     except OSError:
         # A cache that cannot be written costs the time of another trial, and nothing else.

@@ -12,6 +12,8 @@ from herocloud.model import powers
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
+from herocloud.providers import recollections
+from herocloud.providers.recollections import Memory
 from herocloud.providers.seam import Lacking, Standing
 from herocloud.providers.vmm import marks
 from herocloud.providers.vmm.marks import Marked
@@ -22,17 +24,17 @@ NAME = "qemu"
 class QemuObserver:
     """Looks at the VMs of one data folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Remember where to look."""
+    def __init__(self, folder: Path, memory: Memory = recollections.NOTHING) -> None:
+        """Remember where to look, and what the state knows of VMs."""
         self._folder = folder
+        self._memory = memory
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at everything that carries our mark, of these stacks or of all."""
         wanted = None if stacks is None else frozenset(stacks)
         try:
-            found = [
-                marked_thing for marked_thing in marks.scan(self._folder, NAME) if wanted is None or marked_thing.owner.stack in wanted
-            ]
+            marked_things = marks.scan(self._folder, NAME, self._memory)
+            found = [marked_thing for marked_thing in marked_things if wanted is None or marked_thing.owner.stack in wanted]
             parts = _look(self._folder, found)
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
@@ -42,23 +44,20 @@ class QemuObserver:
             things.setdefault(stack, {})[address] = Thing(
                 stack, address, NAME, parts[folder.sid], folder.owner.lineage, slices=marks.slices_of(folder.mark)
             )
-        marks.add_halves(self._folder, wanted, NAME, things)
+        marks.add_halves(self._folder, wanted, NAME, things, self._memory)
         return Observed(things=things, serials=marks.serials(found))
 
 
 def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part]]:
     parts: dict[str, dict[str, Part]] = {
-        marked_thing.sid: {"machine": marked_thing.mark.machine, "power": "stopped"} for marked_thing in marked_things
+        marked_thing.sid: {"machine": marked_thing.with_flaws(marked_thing.mark.machine), "power": "stopped"}
+        for marked_thing in marked_things
     }
-    if not any(marked_thing.mark.booted for marked_thing in marked_things):
+    if not marked_things:
         return parts
     from herocloud.providers.vmm import boot_files, files, folders, identity, responsiveness, virtiofs
 
-    alive = [
-        marked_thing
-        for marked_thing in marked_things
-        if marked_thing.mark.booted and identity.is_there(folder, marked_thing.sid, marked_thing.mark.booted)
-    ]
+    alive = [marked_thing for marked_thing in marked_things if identity.lives(folder, marked_thing.sid, marked_thing.mark.booted)]
     if not alive:
         return parts
     from herocloud.providers.qemu import command_inputs, qmp, queries, vitals
@@ -74,7 +73,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
         unheard = "running" if can_act else responsiveness.power_without_answer(folder, vm.sid)
         machine = boots.with_flaw(vm.sid, vm.mark, queries.machine_part(vm.mark.machine, seen))
         parts[vm.sid] = {
-            "machine": virtiofs.with_flaw(folder, vm.sid, responsiveness.with_keeper(folder, vm.sid, machine)),
+            "machine": vm.with_flaws(virtiofs.with_flaw(folder, vm.sid, responsiveness.with_keeper(folder, vm.sid, machine))),
             "power": vitals.power_of(folder, vm.sid, vm.mark, seen) if unheard == "running" else unheard,
         }
         vitals.note(folder, vm.sid, vm.owner.address, vm.mark, seen)

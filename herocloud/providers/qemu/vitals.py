@@ -89,14 +89,14 @@ def note(data: Path, sid: str, address: str, mark: Mark, seen: queries.Look | No
 
 def note_answer(data: Path, sid: str) -> None:
     """Keep that the agent of a VM answered, which speaks for KVM when it runs on it."""
-    mark, program = marks.read(data, sid), kvm_probe.find_program()
+    mark, program = marks.read_sound(data, sid), kvm_probe.find_program()
     if mark is not None and mark.launched.get("accelerator") == "kvm" and program is not None:
         kvm_memory.note_success(program)
 
 
 def look(data: Path, sid: str, address: str, wanted: str) -> Signs | None:
     """Look at a VM whose guest is waited for, and say whether waiting is in vain; `wanted` is the accelerator that people ask for."""
-    mark = marks.read(data, sid)
+    mark = marks.read_sound(data, sid)
     vitals = read(data, sid, mark) if mark is not None else None
     if mark is None or vitals is None:
         return None

@@ -21,7 +21,7 @@ def _planning() -> NetworkPlanning:
 def _observer(context: ProviderContext) -> "UserNetworkObserver":
     from herocloud.providers.user_network.observing import UserNetworkObserver
 
-    return UserNetworkObserver(context.folder)
+    return UserNetworkObserver(context.folder, context.memory)
 
 
 def _driver(context: ProviderContext) -> "UserNetworkDriver":

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Permanent
-from herocloud.providers import ownership
+from herocloud.providers import ownership, recollections
+from herocloud.providers.recollections import Memory
 
 FOLDER = "user-networks"
 _TAPS = "taps"
@@ -48,7 +49,7 @@ def tap_path(data: Path, stack: str, tap: str) -> Path:
     return data / FOLDER / stack / _TAPS / f"{tap}.json"
 
 
-def read(data: Path, path: Path) -> Note | None:
+def read(data: Path, path: Path, memory: Memory = recollections.NOTHING) -> Note | None:
     """Read a note; nothing when there is none."""
     try:
         said = dict(jsons.loads(path.read_bytes()))
@@ -57,7 +58,7 @@ def read(data: Path, path: Path) -> Note | None:
         return None
     except (ValueError, TypeError, KeyError) as error:
         raise Permanent(f"the note `{path}` of a network is damaged; remove it, and the next apply writes it again") from error
-    return Note(path, mark._replace(address=_address_now(data, mark, said)), said)
+    return Note(path, mark._replace(address=_address_now(data, mark, said, memory)), said)
 
 
 def write(path: Path, mark: Mark, part: Part) -> None:
@@ -95,7 +96,7 @@ def remove(path: Path) -> None:
         folder = folder.parent
 
 
-def scan(data: Path, stacks: Iterable[str] | None = None) -> Iterator[Note]:
+def scan(data: Path, stacks: Iterable[str] | None = None, memory: Memory = recollections.NOTHING) -> Iterator[Note]:
     """Yield every network and card of these stacks, or of all, in a steady order."""
     wanted = None if stacks is None else set(stacks)
     folder = data / FOLDER
@@ -105,7 +106,7 @@ def scan(data: Path, stacks: Iterable[str] | None = None) -> Iterator[Note]:
         if wanted is not None and stack.name not in wanted:
             continue
         for path in (*sorted(stack.glob("[!.]*.json")), *sorted(stack.glob(f"{_TAPS}/[!.]*.json"))):
-            note = read(data, path)
+            note = read(data, path, memory)
             if note is not None:
                 yield note
 
@@ -115,8 +116,8 @@ def sid_of(tap: str) -> str:
     return tap.split("-")[1]
 
 
-def _address_now(data: Path, mark: Mark, part: Json) -> str:
+def _address_now(data: Path, mark: Mark, part: Json, memory: Memory) -> str:
     if "tap" not in part:
         return mark.address
-    owner = ownership.read_owner(data / "vms" / sid_of(part["tap"]))
+    owner, _ = ownership.find_owner(data / "vms" / sid_of(part["tap"]), memory)
     return owner.address if owner is not None and (owner.lineage, owner.stack) == (mark.lineage, mark.stack) else mark.address

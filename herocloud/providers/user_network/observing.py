@@ -6,6 +6,8 @@ from pathlib import Path
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
+from herocloud.providers import recollections
+from herocloud.providers.recollections import Memory
 
 NAME = "user_network"
 _FOLDER = "user-networks"
@@ -14,9 +16,10 @@ _FOLDER = "user-networks"
 class UserNetworkObserver:
     """Looks at a data folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Remember where."""
+    def __init__(self, folder: Path, memory: Memory = recollections.NOTHING) -> None:
+        """Remember where, and what the state knows of VMs."""
         self._folder = folder
+        self._memory = memory
 
     def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
         """Look at every network and card of these stacks, or of all."""
@@ -27,7 +30,7 @@ class UserNetworkObserver:
 
         things: dict[StackName, dict[Address, Thing]] = {}
         try:
-            for note in notes.scan(self._folder, stacks):
+            for note in notes.scan(self._folder, stacks, self._memory):
                 stack, address = StackName(note.mark.stack), Address(note.mark.address)
                 known = things.setdefault(stack, {}).get(address)
                 parts = {**(known.parts if known else {}), note.mark.part: loopback_drift.as_it_is(note.part)}

@@ -92,6 +92,11 @@ def is_there(data: Path, sid: str, booted: str) -> bool:
     return is_held(record) or (not record.exists() and find(data, sid) is not None)
 
 
+def lives(data: Path, sid: str, booted: str | None) -> bool:
+    """Return whether the process of a VM runs, whatever its mark says; `booted` is when the mark has it started."""
+    return running(data, sid) is not None or (booted is not None and is_there(data, sid, booted))
+
+
 def is_held(record: Path) -> bool:
     """Return whether anybody holds the lock of a record: the VMM does until it ends, and so does one that is just being started.
 
@@ -140,6 +145,14 @@ def children(process: Identity, name: str) -> list[Identity]:
                 if stat.partition("(")[2].rpartition(")")[0] == name:
                     found.append(Identity(int(number), int(_split(stat)[1][19]), boot_id()))
     return found
+
+
+def find_unmarked(data: Path, sid: str) -> Identity | None:
+    """Return the process of a VM of which no mark tells; one whose own record is lost too is looked for among all processes."""
+    if record_path(data, sid).exists():
+        # Where that process is dead its keeper may pause before it starts another one, which writes a record of its own.
+        return running(data, sid)
+    return find(data, sid)
 
 
 def _holds_another(process: Path) -> bool:

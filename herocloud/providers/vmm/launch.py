@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import jsons, subprocesses
+from herocloud.kits.jsons import Json
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import control_groups, files, folders, identity, jail_command, log_bounds
+from herocloud.providers.vmm import control_groups, files, folders, identity, jail_command, log_bounds, orders
 from herocloud.providers.vmm.cages import Cage
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.users import User
@@ -178,6 +179,8 @@ class Launch(NamedTuple):
     """The log beside its record, and the words in it, by which a program that ends with 0 says that a signal ended it."""
     beside: "Launch | None" = None
     """A companion in Python that starts with it, from the same interpreter, and works for as long as it is kept."""
+    launched: Mapping[str, Json] = {}
+    """What the mark of its VM says of it, for when that is lost; nothing is started by this."""
 
 
 def launch(
@@ -189,6 +192,7 @@ def launch(
     """
     log = _beside(what.record, "log")
     what.record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_free(what.record)
     _clear_away(what.record)
     keep(what.record, kept=False)
     if what.beside is not None and not identity.is_held(what.beside.record):
@@ -212,6 +216,15 @@ def launch(
         time.sleep(_STEP)
 
 
+def require_free(record: Path) -> None:
+    """Require that no process holds the lock: what belongs to one that runs must not be removed."""
+    if identity.is_held(record):
+        known = identity.read(record)
+        who = f"process {known.pid}" if known is not None and identity.is_alive(known) else "a process that was started for this VM"
+        end = f"`kill {known.pid}`" if known is not None else f"`fuser {_beside(record, 'lock')}` names it"
+        raise Permanent(f"{who} still runs and holds `{_beside(record, 'lock')}`, so nothing is started beside it; end it first: {end}")
+
+
 def _clear_away(record: Path) -> None:
     """Remove what a process left that is gone."""
     for name in ("log", "ended", "keeper", "left", log_bounds.RECORD):
@@ -222,22 +235,24 @@ def _clear_away(record: Path) -> None:
 def prepare(what: Launch) -> None:
     """Write down with what the process is started, and when it is started again; the shell beside it reads this whenever it starts it."""
     program = shutil.which(what.command[0]) or what.command[0]
-    orders = [("digest", jsons.digest(list(what.command))), ("socket", str(what.socket)), ("program", program)]
+    written = [("digest", jsons.digest(list(what.command))), ("socket", str(what.socket)), ("program", program)]
     if what.python is not None:
-        orders.append(("python", str(what.python)))
-    orders += [("word", word) for word in what.command]
-    orders += [("environment", f"{name}={value}") for name, value in what.environment.items()]
+        written.append(("python", str(what.python)))
+    written += [("word", word) for word in what.command]
+    written += [("environment", f"{name}={value}") for name, value in what.environment.items()]
     if what.listens is not None:
-        orders.append(("listen", str(what.listens)))
+        written.append(("listen", str(what.listens)))
     if what.client is not None and what.client.is_own:
-        orders.append(("listen-user", str(what.client.uid)))
+        written.append(("listen-user", str(what.client.uid)))
     if what.cage is not None:
-        orders += what.cage.orders(grouped=has_systemd())
+        written += what.cage.orders(grouped=has_systemd())
+    if what.launched:
+        written.append((orders.LAUNCHED, jsons.dumps(what.launched)))
     if what.beside is not None:
-        orders += _orders_beside(what.record, what.beside)
+        written += _orders_beside(what.record, what.beside)
         prepare(what.beside)
     folders.make_orders_folder()
-    _write(folders.orders_path(what.record), "".join(f"{name}\0{value}\0" for name, value in orders))
+    _write(folders.orders_path(what.record), "".join(f"{name}\0{value}\0" for name, value in written))
     _write(_beside(what.record, "restart"), f"{what.restart}\n")
     if what.says_signaled is not None:
         _write(_beside(what.record, "signals"), " ".join(what.says_signaled) + "\n")
@@ -258,15 +273,10 @@ def _orders_beside(record: Path, beside: Launch) -> Iterator[tuple[str, str]]:
 
 def forget(record: Path) -> None:
     """Remove what a process that is dead was started with, and its control groups."""
-    orders = folders.orders_path(record)
-    try:
-        fields = os.fsdecode(orders.read_bytes()).split("\0")
-    except OSError:
-        return
-    for name, value in zip(fields[::2], fields[1::2], strict=False):
+    for name, value in orders.read(record):
         if name == "group":
             control_groups.remove(Path(value))
-    orders.unlink(missing_ok=True)
+    folders.orders_path(record).unlink(missing_ok=True)
 
 
 def _write(path: Path, text: str) -> None:

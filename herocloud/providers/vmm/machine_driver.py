@@ -27,9 +27,9 @@ from herocloud.providers.vmm import (
     cages,
     files,
     grants,
-    identity,
     kept_memory,
     loopback,
+    mark_recovery,
     marks,
     memory_folders,
     probes,
@@ -172,7 +172,8 @@ class MachineDriver:
             sid = self._sid(work)
             if work.step.part == "mark":
                 return probes.probe_name(self._folder, sid, work)
-            mark = marks.read(self._folder, sid)
+            lost = work.step.part == "machine" and (work.step.kind == "vm.create" or probes.lost_of(work))
+            mark = marks.read_sound(self._folder, sid) if lost else marks.read(self._folder, sid)
             if work.step.part == "power":
                 return self._probe_power(work, sid, mark)
             if work.step.part == "disk":
@@ -209,13 +210,13 @@ class MachineDriver:
     # The machine: a mark, and what runs.
 
     def _bring_machine(self, work: Work, sid: str, target: Part, slices: Sequence[str] | None, half: Callable[[], None]) -> None:
-        marks.claim(self._folder, sid, probes.owner_of(work))
-        mark = marks.read(self._folder, sid)
         place = self._place(work, sid)
         given = supplies.of_work(work)
+        mark = mark_recovery.claim(self._folder, sid, self._control.name, work)
         if mark is None:
             if work.step.before is not None and work.step.after is not None:
                 raise Conflict(f"the machine of `{work.step.address}` is gone")
+            mark_recovery.require_none(self._folder, sid, work.step.address)
             self._control.require()
             if target["shares"]:
                 virtiofs.require_program(work.step.address)
@@ -230,7 +231,7 @@ class MachineDriver:
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
         half()
         wanted = mark._replace(machine=target, slices=tuple(slices or mark.slices))
-        if wanted != marks.read(self._folder, sid):
+        if wanted != marks.read_sound(self._folder, sid):
             marks.write(self._folder, sid, wanted._replace(serial=work.serial))
         if self._control.is_living(sid, wanted):
             self._control.prepare_again(place, wanted, given)
@@ -242,16 +243,16 @@ class MachineDriver:
 
     def _remove(self, work: Work, sid: str, half: Callable[[], None]) -> None:
         folder = self._folder / "vms" / sid
-        owner, mark = ownership.read_owner(folder), marks.read(self._folder, sid)
+        owner, mark = ownership.read_owner(folder), marks.read_sound(self._folder, sid)
         if owner is not None and owner.lineage != work.lineage:
             raise Conflict(f"`{folder}` carries the mark of another state, {owner.lineage}")
         if mark is not None:
             if self._control.has_guest(sid, mark):
                 raise Conflict(f"`{work.step.address}` must be stopped before its machine is deleted")
             self._control.clear(self._place(work, sid), mark, work, self._patience.for_guest(work.shutdown))
-        elif process := identity.running(self._folder, sid) or identity.find(self._folder, sid):
-            # Somebody took the mark away: without the rest of its folder nobody would know whose process that is.
-            raise Conflict(f"`{work.step.address}` has lost its mark, and its process {process.pid} still runs; end that first")
+        else:
+            # Without the rest of its folder nobody would know whose process that is.
+            mark_recovery.require_none(self._folder, sid, work.step.address, thorough=True)
         files.remove_runtime(self._folder, sid)
         grants.take_back(self._folder, sid, Needs())
         user = users.read(self._folder, sid)
@@ -275,6 +276,7 @@ class MachineDriver:
     def _bring_power(self, work: Work, sid: str, target: str) -> None:
         mark = marks.read(self._folder, sid)
         if mark is None:
+            mark_recovery.require_none(self._folder, sid, work.step.address)
             if target == "stopped":
                 return
             raise Permanent(f"`{work.step.address}` has no machine, so there is nothing to boot")

@@ -3,24 +3,65 @@
 The name of the VM is not in it but beside its folder (`providers.ownership`), because other providers keep parts of the same VM there and a
 rename must be one write. Every change is a durable write of the whole file, so a reader sees the machine before or after and never
 between. A database would do as well, and could not be read while something else is broken.
+
+A mark that somebody removed or changed says nothing of its VM, and nothing of any other. A digest tells that it was changed; it guards
+against accidents and not against people, because who may write the file may do anything. The machine is then what the state remembers,
+and the process what it wrote down itself.
 """
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-from herocloud.kits import durable_files, jsons
+from herocloud.kits import durable_files, jsons, plain_files
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import powers, spec_shapes
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.parts import MachinePart
 from herocloud.model.worlds import Thing
-from herocloud.providers import ownership
+from herocloud.providers import ownership, recollections
 from herocloud.providers.ownership import Owner
-from herocloud.providers.vmm import folders
+from herocloud.providers.recollections import Memory, Remembered
+from herocloud.providers.vmm import folders, identity, orders
+from herocloud.providers.vmm.identity import Identity
 
 FILE = "machine.json"
-VERSION = 1
+VERSION = 2
+_WITHOUT_DIGEST = 1
+"""The version of marks whose shape is all that there is to check."""
+_MOST_BYTES = 1024**2
+_DIGEST = "digest"
+
+
+class Damaged(Permanent):
+    """A mark cannot be read, or was changed since it was written."""
+
+
+class _Launched(TypedDict, total=False):
+    accelerator: str
+    board: str
+    boots: dict[str, str]
+    guarded: bool
+    program: str
+    release: int
+    said: int
+    version: str
+    went_on: str
+
+
+class _Shape(TypedDict):
+    provider: str
+    machine: MachinePart
+    booted: str | None
+    launched: _Launched
+    serial: int
+    slices: list[str]
+
+
+_LATER_FIELDS: Mapping[str, Json] = {"serial": 0, "slices": []}
+"""Fields that the first marks did not have."""
 
 
 class Mark(NamedTuple):
@@ -45,15 +86,32 @@ class Marked(NamedTuple):
     sid: str
     owner: Owner
     mark: Mark
+    flaws: Mapping[str, str] = {}
+    """What is wrong with the files that say so, as fields of the machine; the rest is then what the state remembers."""
+
+    def with_flaws(self, machine: Part) -> Part:
+        """Return the machine as it was seen, with what is wrong about its files."""
+        return {**machine, **self.flaws} if self.flaws and machine is not None else machine
 
 
 def read(data: Path, sid: str) -> Mark | None:
-    """Read the mark of a VM; nothing when it has none."""
+    """Read the mark of a VM; nothing when it has none. Raises Damaged for one that somebody changed."""
+    path = folders.machine_folder(data, sid) / FILE
     try:
-        content = (folders.machine_folder(data, sid) / FILE).read_bytes()
+        content = plain_files.read(path, _MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return _parse(content, folders.machine_folder(data, sid) / FILE)
+    except (plain_files.NotPlain, IsADirectoryError):
+        raise _damaged(path) from None
+    return _parse(content, path, sid)
+
+
+def read_sound(data: Path, sid: str) -> Mark | None:
+    """Return the mark of a VM, for those who can do without; nothing when it has none that can be read."""
+    try:
+        return read(data, sid)
+    except Damaged:
+        return None
 
 
 def write(data: Path, sid: str, mark: Mark) -> None:
@@ -62,7 +120,8 @@ def write(data: Path, sid: str, mark: Mark) -> None:
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         durable_files.sync_folder(folder.parent)
-    content = jsons.dumps({"version": VERSION, **mark._asdict()}).encode()
+    body = {"version": VERSION, **mark._asdict()}
+    content = jsons.dumps({**body, _DIGEST: _digest(body, sid)}).encode()
     durable_files.write_durably(folder / FILE, content, draft=folder / f".{FILE}.new")
 
 
@@ -103,39 +162,77 @@ def claim(data: Path, sid: str, owner: Owner) -> None:
     ownership.write_owner(folder, owner)
 
 
-def scan(data: Path, provider: str) -> Iterator[Marked]:
+def scan(data: Path, provider: str, memory: Memory = recollections.NOTHING) -> Iterator[Marked]:
     """Yield every VM of a provider, in the order of their sids; a VM whose folder has no owner is not ours."""
+    for sid in _sids(data):
+        marked = _look(data, sid, memory)
+        if marked is not None and marked.mark.provider == provider:
+            yield marked
+
+
+def _look(data: Path, sid: str, memory: Memory) -> Marked | None:
+    """Look at one VM; nothing when it is none, or when neither its files nor the state say what it is."""
+    flaws, known = {}, memory.of_sid(sid)
     try:
-        with os.scandir(data / "vms") as entries:
-            sids = sorted(entry.name for entry in entries if entry.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for sid in sids:
         mark = read(data, sid)
-        if mark is None or mark.provider != provider:
-            continue
-        owner = _owner_of(data / "vms" / sid)
-        if owner is not None:
-            yield Marked(sid, owner, mark)
+    except Damaged:
+        mark, flaws[powers.MARK] = None, ownership.unreadable(folders.machine_folder(data, sid) / FILE)
+    if mark is None:
+        mark = _remember(data, sid, known, must_run=not flaws)
+        flaws.setdefault(powers.MARK, ownership.GONE)
+    if mark is None:
+        return None
+    owner, flaw = ownership.find_owner(data / "vms" / sid, memory)
+    if flaw:
+        flaws[powers.OWNER] = flaw
+    return None if owner is None else Marked(sid, owner, mark, flaws)
 
 
-def find_halves(data: Path, wanted: Collection[str] | None) -> Iterator[tuple[str, Owner]]:
-    """Yield sid and owner of every VM whose folder has no mark and nothing else to be there for: a making or a removal was cut off."""
+def _remember(data: Path, sid: str, known: Remembered | None, *, must_run: bool) -> Mark | None:
+    """Return the mark of a VM that has none, by what the state knows of it; of one that does not run there was none perhaps."""
+    if known is None or known.machine is None:
+        return None
+    process = identity.find_unmarked(data, sid)
+    if process is None and must_run:
+        return None
+    return remember(data, sid, Mark(known.provider, known.machine), process)
+
+
+def remember(data: Path, sid: str, mark: Mark, process: Identity | None) -> Mark:
+    """Return a mark with what is to be known of the process; of one whose orders are lost that is not with what it was started."""
+    if process is None:
+        return mark
+    return mark._replace(booted=process.boot, launched=orders.recall(identity.record_path(data, sid)))
+
+
+def _sids(data: Path) -> list[str]:
     try:
         with os.scandir(data / "vms") as entries:
-            sids = sorted(entry.name for entry in entries if entry.is_dir() and not Path(entry.path, folders.OWN, FILE).exists())
+            return sorted(entry.name for entry in entries if entry.is_dir())
     except (FileNotFoundError, NotADirectoryError):
-        return
-    for sid in sids:
+        return []
+
+
+def find_halves(data: Path, wanted: Collection[str] | None, memory: Memory = recollections.NOTHING) -> Iterator[tuple[str, Owner]]:
+    """Yield sid and owner of every VM of which no mark says what it is, and whose folder is there for nothing else.
+
+    A making or a removal was cut off, or the mark is damaged and the state does not know the VM.
+    """
+    for sid in _sids(data):
         folder = data / "vms" / sid
-        owner = _owner_of(folder) if is_litter(data, sid) or ownership.is_bare(folder) else None
-        if owner is not None and (wanted is None or owner.stack in wanted):
-            yield sid, owner
+        if (has_mark := (folder / folders.OWN / FILE).exists()) and read_sound(data, sid) is not None:
+            continue
+        if (has_mark or is_litter(data, sid) or ownership.is_bare(folder)) and _look(data, sid, memory) is None:
+            owner, _ = ownership.find_owner(folder, memory)
+            if owner is not None and (wanted is None or owner.stack in wanted):
+                yield sid, owner
 
 
-def add_halves(data: Path, wanted: Collection[str] | None, provider: str, things: dict[StackName, dict[Address, Thing]]) -> None:
+def add_halves(
+    data: Path, wanted: Collection[str] | None, provider: str, things: dict[StackName, dict[Address, Thing]], memory: Memory
+) -> None:
     """Put the VMs that are half made among those that were seen; which hypervisor it was for, nobody knows any more."""
-    for sid, owner in find_halves(data, wanted):
+    for sid, owner in find_halves(data, wanted, memory):
         stack, address = StackName(owner.stack), Address(owner.address)
         half = Thing(stack, address, provider, {}, owner.lineage, halves={"machine": {"sid": sid}})
         things.setdefault(stack, {}).setdefault(address, half)
@@ -161,23 +258,31 @@ def find(data: Path, provider: str, stack: str, address: str) -> str | None:
     )
 
 
-def _owner_of(folder: Path) -> Owner | None:
-    try:
-        return ownership.read_owner(folder)
-    except (ValueError, KeyError) as error:
-        raise Permanent(f"`{folder / ownership.FILE}` is damaged, so nobody can tell whose VM this is") from error
-
-
-def _parse(content: bytes, path: Path) -> Mark:
+def _parse(content: bytes, path: Path, sid: str) -> Mark:
     try:
         body = jsons.loads(content)
-        version = body.pop("version")
-        # Earlier versions noted the network cards too, which steps bring along by now.
-        body.pop("nics", None)
-        if version == VERSION:
-            return Mark(**{**body, "slices": tuple(body.get("slices", ()))})
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise Permanent(
-            f"the mark `{path}` is damaged, so nobody can tell what runs there; restore it from a backup, or move it away"
-        ) from None
-    raise Permanent(f"the mark `{path}` is of version {version}, and this herocloud reads version {VERSION}; use the newer herocloud")
+    except ValueError:
+        raise _damaged(path) from None
+    version = body.get("version") if isinstance(body, dict) else None
+    if type(version) is int and version > VERSION:
+        raise Permanent(f"the mark `{path}` is of version {version}, and this herocloud reads up to {VERSION}; use the newer herocloud")
+    if version == VERSION and body.pop(_DIGEST, None) != _digest(body, sid):
+        raise _damaged(path)
+    if version not in (VERSION, _WITHOUT_DIGEST):
+        raise _damaged(path)
+    del body["version"]
+    # Earlier versions noted the network cards too, which steps bring along by now.
+    body.pop("nics", None)
+    body = {**_LATER_FIELDS, **body}
+    if set(body) != set(Mark._fields) or (version == _WITHOUT_DIGEST and spec_shapes.judge_as(_Shape, body)):
+        raise _damaged(path)
+    return Mark(**{**body, "slices": tuple(body["slices"])})
+
+
+def _digest(body: Mapping[str, Json], sid: str) -> str:
+    """Return what a mark changes with; one that is copied from another VM does not fit."""
+    return jsons.digest([sid, body])
+
+
+def _damaged(path: Path) -> Damaged:
+    return Damaged(f"the mark `{path}` is damaged, so nobody can tell what runs there; `herocloud apply` writes it again from the record")

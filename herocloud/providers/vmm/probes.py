@@ -5,6 +5,7 @@ from pathlib import Path
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.errors import Permanent
 from herocloud.providers import ownership
 from herocloud.providers.ownership import Owner
@@ -30,6 +31,12 @@ def owner_of(work: Work) -> Owner:
     return Owner(work.stack, work.step.address, work.lineage)
 
 
+def lost_of(work: Work) -> frozenset[str]:
+    """Return what a step on a machine finds lost of the files that say what and whose it is (`powers.LOST`)."""
+    before = work.step.before
+    return powers.LOST.intersection(before) if work.step.part == "machine" and isinstance(before, dict) else frozenset()
+
+
 def probe_name(data: Path, sid: str, work: Work) -> Probe:
     """Say how far a rename got: the name is in the VM's folder."""
     owner = ownership.read_owner(data / "vms" / sid)
@@ -45,6 +52,8 @@ def probe_name(data: Path, sid: str, work: Work) -> Probe:
 def probe_machine(data: Path, sid: str, work: Work, mark: Mark | None, real_of: Callable[[Mark], Part]) -> Probe:
     """Say how far a step on a machine got; `real_of` gives the part of a marked machine as it really is, running or not."""
     step = work.step
+    if lost_of(work) and _is_lost(data, sid, work, mark):
+        return Probe(Found.NOT_STARTED)
     if mark is None:
         if marks.is_litter(data, sid):
             return Probe(Found.PARTIAL, f"`{step.address}` is half-way: its folder has no mark")
@@ -65,3 +74,11 @@ def probe_machine(data: Path, sid: str, work: Work, mark: Mark | None, real_of: 
         return Probe(Found.PARTIAL if step.after else Found.NOT_STARTED, f"`{step.address}` is between before and after `{step.kind}`")
     found = jsons.dumps(real)
     return Probe(Found.CONTRADICTED, f"the machine of `{step.address}` is neither as before nor as after `{step.kind}`; found: {found}")
+
+
+def _is_lost(data: Path, sid: str, work: Work, mark: Mark | None) -> bool:
+    """Return whether what a step writes again is not there yet."""
+    try:
+        return mark is None or (powers.OWNER in lost_of(work) and ownership.read_owner(data / "vms" / sid) != owner_of(work))
+    except ownership.Damaged:
+        return True

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from herocloud.model import powers
-from herocloud.model.errors import Conflict, Permanent
+from herocloud.model.errors import Conflict
 from herocloud.providers import ownership
 from herocloud.providers.qemu import boot, observing, qmp
+from herocloud.providers.recollections import Memory, Remembered
 from herocloud.providers.vmm import folders, identity, marks
 
 
@@ -39,11 +40,22 @@ def test_a_folder_without_an_owner_is_not_ours(bench, machine) -> None:
     assert observing.QemuObserver(bench.data).observe().things == {}
 
 
-def test_a_damaged_owner_is_an_error_and_not_a_missing_vm(bench, machine) -> None:
+class _Known(Memory):
+    """A state that knows one VM."""
+
+    def of_sid(self, sid: str) -> Remembered | None:
+        return Remembered("shop", "vm.web", "state-1", "qemu", None) if sid == "v1" else None
+
+
+def test_of_a_vm_with_a_damaged_owner_the_state_says_whose_it_is(bench, machine) -> None:
     bench.do("vm.create", None, machine())
-    (bench.data / "vms/v1" / ownership.FILE).write_text("{}")
-    with pytest.raises(Permanent, match="is damaged"):
-        observing.QemuObserver(bench.data).observe()
+    path = bench.data / "vms/v1" / ownership.FILE
+    path.write_text("{}")
+    [seen] = observing.QemuObserver(bench.data, _Known()).observe().things["shop"].values()
+    assert (seen.address, seen.lineage) == ("vm.web", "state-1")
+    assert seen.parts["machine"] == {**machine(), "owner": f"unreadable, {path}"}
+    with pytest.raises(ownership.Damaged, match="is damaged"):
+        bench.do("vm.create", None, machine())
 
 
 def test_a_machine_that_was_half_removed_is_seen_and_can_be_discarded(bench, machine) -> None:

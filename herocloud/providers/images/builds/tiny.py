@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import durable_files, jsons
+from herocloud.kits import caches, durable_files, jsons
 from herocloud.providers.images.builds import archives, packages, vsock_listener
 from herocloud.providers.images.builds.archives import Member
 from herocloud.providers.images.builds.packages import Kernel
@@ -80,7 +80,7 @@ def ensure(cache: Path, *, again: bool = False, told: Callable[[str], None] = la
     Apt is not asked otherwise: that takes seconds, and an image that was good yesterday is good today.
     """
     images = cache / "images"
-    images.mkdir(parents=True, exist_ok=True)
+    caches.make_folder(images)
     target = images / f"tiny-{_digest()}"
     with durable_files.flock(images / ".tiny.lock", blocking=True):
         if again or not (target / _RELEASE).exists():

@@ -1,0 +1,30 @@
+"""What the state knows of VMs, for looks at those whose own files were lost or changed."""
+
+from herocloud.kits.jsons import Part
+from herocloud.kits.named_tuples import NamedTuple
+
+
+class Remembered(NamedTuple):
+    """What the state knows of a VM."""
+
+    stack: str
+    address: str
+    lineage: str
+    provider: str
+    machine: Part
+    """The part as it was recorded last; nothing while none was made."""
+
+
+class Memory:
+    """What the state knows of VMs; this one knows none."""
+
+    def of_sid(self, sid: str) -> Remembered | None:  # noqa: ARG002  (the name is part of the contract)
+        """Return what is recorded of the VM with a sid."""
+        return None
+
+    def sid_of(self, stack: str, address: str) -> str | None:  # noqa: ARG002  (as above)
+        """Return the sid of the VM that is recorded under a name."""
+        return None
+
+
+NOTHING = Memory()
