@@ -33,18 +33,17 @@ class QemuObserver:
         """Look at everything that carries our mark, of these stacks or of all."""
         wanted = None if stacks is None else frozenset(stacks)
         try:
-            marked_things = marks.scan(self._folder, NAME, self._memory)
-            found = [marked_thing for marked_thing in marked_things if wanted is None or marked_thing.owner.stack in wanted]
+            found, halves = marks.look(self._folder, NAME, wanted, self._memory)
             parts = _look(self._folder, found)
         except OSError as error:
             raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
         things: dict[StackName, dict[Address, Thing]] = {}
-        for folder in found:
-            stack, address = StackName(folder.owner.stack), Address(folder.owner.address)
+        for one in found:
+            stack, address = StackName(one.owner.stack), Address(one.owner.address)
             things.setdefault(stack, {})[address] = Thing(
-                stack, address, NAME, parts[folder.sid], folder.owner.lineage, slices=marks.slices_of(folder.mark)
+                stack, address, NAME, parts[one.sid], one.owner.lineage, slices=marks.slices_of(one.mark)
             )
-        marks.add_halves(self._folder, wanted, NAME, things, self._memory)
+        marks.add_halves(halves, NAME, things)
         return Observed(things=things, serials=marks.serials(found))
 
 

@@ -230,7 +230,7 @@ class MachineDriver:
         elif work.step.kind == "vm.create" and not same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
         half()
-        wanted = mark._replace(machine=target, slices=tuple(slices or mark.slices))
+        wanted = mark._replace(provider=self._control.name, machine=target, slices=tuple(slices or mark.slices))
         if wanted != marks.read_sound(self._folder, sid):
             marks.write(self._folder, sid, wanted._replace(serial=work.serial))
         if self._control.is_living(sid, wanted):

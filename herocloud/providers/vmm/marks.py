@@ -10,7 +10,7 @@ and the process what it wrote down itself.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
@@ -162,30 +162,49 @@ def claim(data: Path, sid: str, owner: Owner) -> None:
     ownership.write_owner(folder, owner)
 
 
-def scan(data: Path, provider: str, memory: Memory = recollections.NOTHING) -> Iterator[Marked]:
-    """Yield every VM of a provider, in the order of their sids; a VM whose folder has no owner is not ours."""
+class Seen(NamedTuple):
+    """What a look found."""
+
+    whole: list[Marked]
+    """The VMs of one hypervisor, in the order of their sids."""
+    halves: list[tuple[str, Owner]]
+    """Those of which no mark says what they are, and whose folder is there for nothing else: sid and owner.
+
+    A making or a removal was cut off, or the mark is damaged and the state does not know the VM.
+    """
+
+
+def look(data: Path, provider: str, wanted: Collection[str] | None = None, memory: Memory = recollections.NOTHING) -> Seen:
+    """Look at the VMs of some stacks, or of all; a VM whose folder has no owner is not ours."""
+    seen = Seen([], [])
     for sid in _sids(data):
-        marked = _look(data, sid, memory)
-        if marked is not None and marked.mark.provider == provider:
-            yield marked
+        mark, flaws = _find_mark(data, sid, memory)
+        folder = data / "vms" / sid
+        if mark is not None and mark.provider != provider:
+            continue
+        if mark is None and not flaws and not (is_litter(data, sid) or ownership.is_bare(folder)):
+            continue
+        owner, flaw = ownership.find_owner(folder, memory)
+        if owner is None or (wanted is not None and owner.stack not in wanted):
+            continue
+        if mark is None:
+            seen.halves.append((sid, owner))
+        else:
+            seen.whole.append(Marked(sid, owner, mark, {**flaws, powers.OWNER: flaw} if flaw else flaws))
+    return seen
 
 
-def _look(data: Path, sid: str, memory: Memory) -> Marked | None:
-    """Look at one VM; nothing when it is none, or when neither its files nor the state say what it is."""
-    flaws, known = {}, memory.of_sid(sid)
+def _find_mark(data: Path, sid: str, memory: Memory) -> tuple[Mark | None, dict[str, str]]:
+    """Return what a VM is, and what is wrong with the file that says so; then it is what the state remembers, if it knows the VM."""
     try:
-        mark = read(data, sid)
+        mark, flaws = read(data, sid), {}
     except Damaged:
-        mark, flaws[powers.MARK] = None, ownership.unreadable(folders.machine_folder(data, sid) / FILE)
+        mark, flaws = None, {powers.MARK: ownership.unreadable(folders.machine_folder(data, sid) / FILE)}
     if mark is None:
-        mark = _remember(data, sid, known, must_run=not flaws)
-        flaws.setdefault(powers.MARK, ownership.GONE)
-    if mark is None:
-        return None
-    owner, flaw = ownership.find_owner(data / "vms" / sid, memory)
-    if flaw:
-        flaws[powers.OWNER] = flaw
-    return None if owner is None else Marked(sid, owner, mark, flaws)
+        mark = _remember(data, sid, memory.of_sid(sid), must_run=not flaws)
+        if mark is not None:
+            flaws.setdefault(powers.MARK, ownership.GONE)
+    return mark, flaws
 
 
 def _remember(data: Path, sid: str, known: Remembered | None, *, must_run: bool) -> Mark | None:
@@ -213,26 +232,9 @@ def _sids(data: Path) -> list[str]:
         return []
 
 
-def find_halves(data: Path, wanted: Collection[str] | None, memory: Memory = recollections.NOTHING) -> Iterator[tuple[str, Owner]]:
-    """Yield sid and owner of every VM of which no mark says what it is, and whose folder is there for nothing else.
-
-    A making or a removal was cut off, or the mark is damaged and the state does not know the VM.
-    """
-    for sid in _sids(data):
-        folder = data / "vms" / sid
-        if (has_mark := (folder / folders.OWN / FILE).exists()) and read_sound(data, sid) is not None:
-            continue
-        if (has_mark or is_litter(data, sid) or ownership.is_bare(folder)) and _look(data, sid, memory) is None:
-            owner, _ = ownership.find_owner(folder, memory)
-            if owner is not None and (wanted is None or owner.stack in wanted):
-                yield sid, owner
-
-
-def add_halves(
-    data: Path, wanted: Collection[str] | None, provider: str, things: dict[StackName, dict[Address, Thing]], memory: Memory
-) -> None:
+def add_halves(halves: Iterable[tuple[str, Owner]], provider: str, things: dict[StackName, dict[Address, Thing]]) -> None:
     """Put the VMs that are half made among those that were seen; which hypervisor it was for, nobody knows any more."""
-    for sid, owner in find_halves(data, wanted, memory):
+    for sid, owner in halves:
         stack, address = StackName(owner.stack), Address(owner.address)
         half = Thing(stack, address, provider, {}, owner.lineage, halves={"machine": {"sid": sid}})
         things.setdefault(stack, {}).setdefault(address, half)
@@ -248,14 +250,7 @@ def serials(marked_things: Iterable[Marked]) -> dict[str, int]:
 
 def find(data: Path, provider: str, stack: str, address: str) -> str | None:
     """Return the sid of the VM with an address, for a step that says nothing else of it: what no record owns has no target to tell."""
-    return next(
-        (
-            marked_thing.sid
-            for marked_thing in scan(data, provider)
-            if (marked_thing.owner.stack, marked_thing.owner.address) == (stack, address)
-        ),
-        None,
-    )
+    return next((one.sid for one in look(data, provider, {stack}).whole if one.owner.address == address), None)
 
 
 def _parse(content: bytes, path: Path, sid: str) -> Mark:

@@ -75,6 +75,14 @@ def test_a_mark_is_written_again_from_the_part_and_from_the_process(bench, body,
     assert (marks.read(bench.data, "v1"), bench.process) == (before, process)
 
 
+def test_a_mark_that_names_another_provider_is_written_again_and_the_process_goes_on(bench, body) -> None:
+    process, before = bench.process, marks.read(bench.data, "v1")
+    marks.write(bench.data, "v1", before._replace(provider="nobody"))
+    bench.do("vm.create", None, body)
+    bench.power("vm.boot", "stopped", "running")
+    assert (marks.read(bench.data, "v1"), bench.process) == (before, process)
+
+
 def test_a_mark_is_not_guessed_where_nobody_knows_what_was_started(bench, body) -> None:
     process = bench.process
     _mark(bench).unlink()

@@ -27,20 +27,20 @@ def test_what_is_written_is_read(tmp_path) -> None:
     assert marks.read(tmp_path, "v2") is None
 
 
-def test_a_scan_finds_the_vms_of_one_provider_with_their_owners(tmp_path) -> None:
+def test_a_look_finds_the_vms_of_one_provider_with_their_owners(tmp_path) -> None:
     _make(tmp_path, "v2")
     _make(tmp_path, "v1", OWNER._replace(address="vm.db"))
     marks.claim(tmp_path, "v3", OWNER)
     marks.write(tmp_path, "v3", Mark("cloud-hypervisor", {}))
     (tmp_path / "vms" / "v4").mkdir()
-    assert [(one.sid, one.owner.address) for one in marks.scan(tmp_path, "qemu")] == [("v1", "vm.db"), ("v2", "vm.web")]
-    assert list(marks.scan(tmp_path / "nothing", "qemu")) == []
+    assert [(one.sid, one.owner.address) for one in marks.look(tmp_path, "qemu").whole] == [("v1", "vm.db"), ("v2", "vm.web")]
+    assert marks.look(tmp_path / "nothing", "qemu") == ([], [])
 
 
 def test_a_rename_beside_the_folder_renames_the_vm(tmp_path) -> None:
     _make(tmp_path)
     ownership.rename(tmp_path / "vms" / "v1", "vm.front")
-    assert next(marks.scan(tmp_path, "qemu")).owner.address == "vm.front"
+    assert marks.look(tmp_path, "qemu").whole[0].owner.address == "vm.front"
 
 
 def test_the_folder_of_another_state_or_vm_is_not_taken(tmp_path) -> None:
@@ -158,18 +158,18 @@ class _Known(Memory):
         return Remembered(*OWNER, "qemu", {"sid": "v1", "vcpus": 4}) if sid == "v1" else None
 
 
-def test_a_scan_believes_the_state_about_a_vm_whose_mark_is_damaged(tmp_path) -> None:
+def test_a_look_believes_the_state_about_a_vm_whose_mark_is_damaged(tmp_path) -> None:
     _make(tmp_path)
     _make(tmp_path, "v2", OWNER._replace(address="vm.db"))
     place = folders.machine_folder(tmp_path, "v1") / marks.FILE
     place.write_text("x")
-    assert [one.sid for one in marks.scan(tmp_path, "qemu")] == ["v2"]
-    damaged, sound = marks.scan(tmp_path, "qemu", _Known())
+    assert [one.sid for one in marks.look(tmp_path, "qemu").whole] == ["v2"]
+    damaged, sound = marks.look(tmp_path, "qemu", memory=_Known()).whole
     assert damaged == (("v1", OWNER, Mark("qemu", {"sid": "v1", "vcpus": 4}), {"mark": f"unreadable, {place}"}))
     assert sound.flaws == {}
     # One that is gone, of a VM that does not run, was perhaps never made.
     place.unlink()
-    assert [one.sid for one in marks.scan(tmp_path, "qemu", _Known())] == ["v2"]
+    assert [one.sid for one in marks.look(tmp_path, "qemu", memory=_Known()).whole] == ["v2"]
 
 
 def _observers(data):
