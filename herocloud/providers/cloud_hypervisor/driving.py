@@ -57,16 +57,12 @@ class _Control(Control):
 
     def __init__(self, folder: Path, agreement: float) -> None:
         """Work in a data folder."""
-        self._folder = folder
+        super().__init__(folder)
         self._agreement = agreement
 
     def require(self) -> None:
         """Raise when Cloud Hypervisor is not on this host."""
         installation.require()
-
-    def is_living(self, sid: str, mark: Mark) -> bool:
-        """Return whether the VM's process is proven to run."""
-        return vmm_process.is_living(self._folder, sid, mark)
 
     def has_guest(self, sid: str, mark: Mark) -> bool:
         """Return whether a guest runs or is halted; a process that does not answer is taken to have one."""
@@ -84,10 +80,6 @@ class _Control(Control):
         seen = live_view.look(self._folder, sid)
         return None if seen is None or not seen.has_begun else seen.power
 
-    def is_unkept(self, sid: str, mark: Mark) -> bool:
-        """Return whether a machine that should be started again when it ends would not be."""
-        return vmm_process.is_unkept(self._folder, sid, mark)
-
     def change(self, place: Place, mark: Mark, target: Part, given: Supplies, work: Work) -> None:
         """Turn a running machine into `target`."""
         process = identity.running(self._folder, place.sid) or identity.find(self._folder, place.sid)
@@ -100,9 +92,9 @@ class _Control(Control):
         """Write down how the machine is started again."""
         vmm_process.prepare_again(place, mark, given)
 
-    def with_companions(self, folder: Path, sid: str, machine: Part) -> Part:
+    def with_companions(self, sid: str, machine: Part) -> Part:
         """Return a machine that runs with what became of the processes beside its VMM."""
-        return attendance.with_flaw(folder, sid, super().with_companions(folder, sid, machine))
+        return attendance.with_flaw(self._folder, sid, super().with_companions(sid, machine))
 
     def bring_companions_back(self, place: Place, machine: Part) -> None:
         """Have the processes beside a VMM that runs work and be kept."""

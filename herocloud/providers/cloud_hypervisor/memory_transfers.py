@@ -17,7 +17,7 @@ from herocloud.providers import snapshot_memory
 from herocloud.providers.cloud_hypervisor import endings, file_layout, long_calls, releases
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import identity, kept_memory, memory_folders
+from herocloud.providers.vmm import identity, kept_memory, machine_process, memory_folders
 from herocloud.providers.vmm.marks import Mark
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Reached = Callable[[str], None]
 def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Reached) -> None:
     """Write the memory of a VM that is held into its snapshot."""
     memory = work.step.after["memory"]
-    if mark is None or not _is_there(data, sid, mark):
+    if mark is None or not machine_process.is_living(data, sid, mark):
         raise kept_memory.gone(work, endings.say_how_it_ended(data, sid))
     socket = file_layout.api_socket(data, sid)
     try:
@@ -44,7 +44,7 @@ def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, re
         _move(lambda moving: moving.snapshot(folder), socket, work, "keeping memory", memory["size"], lambda: _written(folder))
     except (Lost, Refusal) as error:
         memory_folders.remove(data, sid)
-        if isinstance(error, Lost) and not _is_there(data, sid, mark):
+        if isinstance(error, Lost) and not machine_process.is_living(data, sid, mark):
             raise kept_memory.gone(work, endings.say_how_it_ended(data, sid)) from error
         raise
     reached("written")
@@ -151,7 +151,7 @@ def end_earlier(data: Path, sid: str, mark: Mark | None, work: Work) -> None:
     """Wait until the program is free where somebody who was killed had it move memory, and remove what it wrote."""
     if not memory_folders.path_of(data, sid).exists():
         return
-    if mark is not None and _is_there(data, sid, mark):
+    if mark is not None and machine_process.is_living(data, sid, mark):
         with contextlib.suppress(Lost), Client(file_layout.api_socket(data, sid)) as client:
             long_calls.wait_until_free(client, work.progress)
     memory_folders.remove(data, sid)
@@ -162,10 +162,6 @@ def _ends_with(path: Path, end: bytes) -> bool:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - len(end)))
         return stream.read() == end
-
-
-def _is_there(data: Path, sid: str, mark: Mark) -> bool:
-    return mark.booted is not None and identity.is_there(data, sid, mark.booted)
 
 
 def _written(folder: Path) -> int:

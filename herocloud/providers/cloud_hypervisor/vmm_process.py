@@ -37,6 +37,7 @@ from herocloud.providers.vmm import (
     grants,
     identity,
     launch,
+    machine_process,
     marks,
     memory_folders,
     revivals,
@@ -66,7 +67,7 @@ def boot(place: Place, mark: Mark, work: Work) -> None:
     """Bring a VM to run, from wherever it is."""
     data, sid = place.data, place.sid
     installed = installation.require()
-    process = find_living(data, sid, mark) or _start(place, mark, work, installed)
+    process = machine_process.find_living(data, sid, mark) or _start(place, mark, work, installed)
     with _first_talk(data, sid, process, work.cancelled) as client:
         seen = readings.read(client.info(), process.pid)
         if not seen.has_begun:
@@ -78,15 +79,14 @@ def boot(place: Place, mark: Mark, work: Work) -> None:
             client.resume()
     attendance.wait(data, sid)
     faults.reached("cloud-hypervisor.vm.boot.settled")
-    if mark.machine["restart"] != "no":
-        launch.keep(identity.record_path(data, sid), kept=True)
+    machine_process.keep(data, sid, mark)
 
 
 def revive(place: Place, mark: Mark, work: Work) -> None:
     """Bring a VM to run where it was when its memory was kept."""
     data, sid = place.data, place.sid
     installed = installation.require()
-    process = find_living(data, sid, mark)
+    process = machine_process.find_living(data, sid, mark)
     if process is None:
         if revivals.has_gone_on(mark, work):
             work.progress(revivals.ENDED_SINCE, None)
@@ -112,8 +112,7 @@ def revive(place: Place, mark: Mark, work: Work) -> None:
     memory_folders.remove(data, sid)
     attendance.wait(data, sid)
     faults.reached("cloud-hypervisor.vm.boot.settled")
-    if mark.machine["restart"] != "no":
-        launch.keep(identity.record_path(data, sid), kept=True)
+    machine_process.keep(data, sid, mark)
 
 
 def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
@@ -121,7 +120,7 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     data, sid = place.data, place.sid
     if mark.booted is not None:
         launch.keep(identity.record_path(data, sid), kept=False)
-    process = find_living(data, sid, mark)
+    process = machine_process.find_living(data, sid, mark)
     if process is not None:
         with Client(file_layout.api_socket(data, sid), timeout=5.0) as client:
             served = file_layout.api_socket(data, sid).exists()
@@ -159,47 +158,18 @@ def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     launch.prepare(_launch_of(place, mark, Installed(str(mark.launched["program"]), Release(release)), given))
 
 
-def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
-    """Return whether a machine that is to be started again when it ends would not be."""
-    return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
-
-
 def clear(data: Path, sid: str, mark: Mark) -> None:
     """Forget a process that is proven dead, and what only it needed."""
     launch.dismiss(identity.record_path(data, sid))
     memory_folders.remove(data, sid)
     attendance.end(data, sid)
     virtiofs.end(data, sid)
-    if mark.booted is not None:
-        marks.write(data, sid, mark._replace(booted=None, launched={}))
-    launch.forget(identity.record_path(data, sid))
-    for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
-        path.unlink(missing_ok=True)
-    files.remove_runtime(data, sid)
+    machine_process.forget(data, sid, mark)
 
 
 def open_client(data: Path, sid: str) -> Client:
     """Open the API of a machine that runs."""
     return Client(file_layout.api_socket(data, sid))
-
-
-def is_living(data: Path, sid: str, mark: Mark) -> bool:
-    """Return whether the process of a VM is there."""
-    return identity.lives(data, sid, mark.booted)
-
-
-def find_living(data: Path, sid: str, mark: Mark) -> Identity | None:
-    """Return the process of a VM; waits for one that is just being started by somebody who was killed meanwhile."""
-    known = identity.running(data, sid)
-    record = identity.record_path(data, sid)
-    if known is None and mark.booted != identity.boot_id() and not identity.is_held(record):
-        return None
-    if known is None and not record.exists() and identity.is_held(record):
-        known = identity.find(data, sid)
-    if known is None:
-        launch.dismiss(record)
-        known = identity.running(data, sid)
-    return known
 
 
 def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identity:

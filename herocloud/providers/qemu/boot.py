@@ -27,6 +27,7 @@ from herocloud.providers.vmm import (
     grants,
     identity,
     launch,
+    machine_process,
     marks,
     revivals,
     shutdown,
@@ -57,7 +58,7 @@ _REPEATED = 0.3
 def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> None:
     """Bring a VM to run, from wherever it is; one that is booted gets the accelerator that people want, or the one that was proven."""
     data, sid = place.data, place.sid
-    process = _living(data, sid, mark)
+    process = machine_process.find_living(data, sid, mark)
     if process is None:
         process = _start(place, mark, work, accelerator)
     with _first_talk(data, sid, process, work.cancelled) as talk:
@@ -67,8 +68,7 @@ def boot(place: Place, mark: Mark, work: Work, accelerator: str = "auto") -> Non
             talk.ask("cont")
         if seen.power in powers.HELD:
             _require_going_on(talk, work)
-    if mark.machine["restart"] != "no":
-        launch.keep(identity.record_path(data, sid), kept=True)
+    machine_process.keep(data, sid, mark)
 
 
 def _require_going_on(talk: Talk, work: Work) -> None:
@@ -85,7 +85,7 @@ def _require_going_on(talk: Talk, work: Work) -> None:
 def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callable[[Talk], None], layout: Layout | None) -> None:
     """Bring a VM to run where it was, laid out as it was; `read` lets its process have the memory."""
     data, sid = place.data, place.sid
-    process = _living(data, sid, mark)
+    process = machine_process.find_living(data, sid, mark)
     if process is None:
         if revivals.has_gone_on(mark, work):
             work.progress(revivals.ENDED_SINCE, None)
@@ -105,8 +105,7 @@ def revive(place: Place, mark: Mark, work: Work, accelerator: str, read: Callabl
     if known is not None:
         # Started again by itself it boots.
         prepare_again(place, known, supplies.of_work(work))
-    if mark.machine["restart"] != "no":
-        launch.keep(identity.record_path(data, sid), kept=True)
+    machine_process.keep(data, sid, mark)
 
 
 def _read(talk: Talk, read: Callable[[Talk], None], data: Path, sid: str, process: Identity, work: Work) -> None:
@@ -125,7 +124,7 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     data, sid = place.data, place.sid
     if mark.booted is not None:
         launch.keep(identity.record_path(data, sid), kept=False)
-    process = _living(data, sid, mark)
+    process = machine_process.find_living(data, sid, mark)
     if process is not None:
         with _Handle(data, sid) as handle:
             button = handle.press_button if handle.can_hear() else None
@@ -134,7 +133,7 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     faults.reached("qemu.vm.stop.ended")
     launch.dismiss(identity.record_path(data, sid))
     virtiofs.end(data, sid)
-    clear(data, sid, mark)
+    machine_process.forget(data, sid, mark)
 
 
 def shut_down(data: Path, sid: str, seconds: float) -> bool:
@@ -155,44 +154,9 @@ def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     launch.prepare(_launch_of(place, mark, machine, given))
 
 
-def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
-    """Return whether a machine that should be started again when it ends would not be."""
-    return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
-
-
-def clear(data: Path, sid: str, mark: Mark) -> None:
-    """Forget a process that is proven dead, and what only it needed."""
-    if mark.booted is not None:
-        marks.write(data, sid, mark._replace(booted=None, launched={}))
-    launch.forget(identity.record_path(data, sid))
-    for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
-        path.unlink(missing_ok=True)
-    files.remove_runtime(data, sid)
-
-
 def open_talk(data: Path, sid: str) -> Talk:
     """Open a conversation with a machine that runs."""
     return Talk(command_inputs.sockets_of(data, sid).control)
-
-
-def living(data: Path, sid: str, mark: Mark) -> bool:
-    """Return whether the process of a VM is there."""
-    return identity.lives(data, sid, mark.booted)
-
-
-def _living(data: Path, sid: str, mark: Mark) -> Identity | None:
-    """Return the process of a VM; waits for one that is just being started by somebody who was killed meanwhile."""
-    known = identity.running(data, sid)
-    record = identity.record_path(data, sid)
-    if known is None and mark.booted != identity.boot_id() and not identity.is_held(record):
-        return None
-    if known is None and not record.exists() and identity.is_held(record):
-        known = identity.find(data, sid)
-    if known is None:
-        # A shell that pauses before it starts the VMM again, or one that is just being started by somebody who was killed.
-        launch.dismiss(record)
-        known = identity.running(data, sid)
-    return known
 
 
 def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = False, layout: Layout | None = None) -> Identity:

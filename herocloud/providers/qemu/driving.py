@@ -46,16 +46,12 @@ class _Control(Control):
 
     def __init__(self, folder: Path, accelerator: str) -> None:
         """Work in a data folder."""
-        self._folder = folder
+        super().__init__(folder)
         self._accelerator = accelerator
 
     def require(self) -> None:
         """Raise when QEMU is not on this host."""
         kvm_probe.require_program()
-
-    def is_living(self, sid: str, mark: Mark) -> bool:
-        """Return whether the VM's process is proven to run."""
-        return boot.living(self._folder, sid, mark)
 
     def machine(self, sid: str, mark: Mark) -> Part:
         """Return the machine of a living process as it really is."""
@@ -65,10 +61,6 @@ class _Control(Control):
         """Return the power of a living process."""
         seen = boot.questions(self._folder, sid)
         return None if seen is None or seen.status in queries.NOT_BEGUN else seen.power
-
-    def is_unkept(self, sid: str, mark: Mark) -> bool:
-        """Return whether a machine that should be started again when it ends would not be."""
-        return boot.is_unkept(self._folder, sid, mark)
 
     def change(self, place: Place, mark: Mark, target: Part, given: Supplies, work: Work) -> None:
         """Turn a running machine into `target`."""

@@ -15,7 +15,7 @@ from herocloud.providers.qemu import boot, layouts
 from herocloud.providers.qemu.command_line import Layout
 from herocloud.providers.qemu.qmp import Talk
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import kept_memory
+from herocloud.providers.vmm import kept_memory, machine_process
 from herocloud.providers.vmm.marks import Mark
 
 _FILE, _NAME = "state", "herocloud-memory"
@@ -26,7 +26,7 @@ _STEP = 0.05
 
 def keep(data: Path, sid: str, mark: Mark | None, work: Work, snapshot: Path, reached: Callable[[str], None]) -> None:
     """Write the memory of a VM that is held into its snapshot."""
-    if mark is None or not boot.living(data, sid, mark):
+    if mark is None or not machine_process.is_living(data, sid, mark):
         raise kept_memory.gone(work)
     with boot.open_talk(data, sid) as talk:
         if _require_held(talk, snapshot, work):

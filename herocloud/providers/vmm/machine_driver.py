@@ -29,6 +29,7 @@ from herocloud.providers.vmm import (
     grants,
     kept_memory,
     loopback,
+    machine_process,
     mark_recovery,
     marks,
     memory_folders,
@@ -67,13 +68,17 @@ class Control(ABC):
     name: str
     """The name of the provider."""
 
+    def __init__(self, folder: Path) -> None:
+        """Work in a data folder."""
+        self._folder = folder
+
     @abstractmethod
     def require(self) -> None:
         """Raise when the program is not on this host."""
 
-    @abstractmethod
     def is_living(self, sid: str, mark: Mark) -> bool:
         """Return whether the VM's process is proven to run."""
+        return machine_process.is_living(self._folder, sid, mark)
 
     def has_guest(self, sid: str, mark: Mark) -> bool:
         """Return whether a guest runs or is halted in it; a process that does not answer is taken to have one."""
@@ -87,9 +92,9 @@ class Control(ABC):
     def power(self, sid: str) -> str | None:
         """Return the power of a living process: nothing when it does not answer, or its guest has not begun."""
 
-    @abstractmethod
     def is_unkept(self, sid: str, mark: Mark) -> bool:
         """Return whether a machine that should be started again when it ends would not be."""
+        return machine_process.is_unkept(self._folder, sid, mark)
 
     @abstractmethod
     def change(self, place: Place, mark: Mark, target: Part, given: Supplies, work: Work) -> None:
@@ -129,9 +134,9 @@ class Control(ABC):
     def end_moving(self, sid: str, mark: Mark | None, work: Work) -> None:  # noqa: B027  (most can begin again at once)
         """Wait for the end of what somebody who is gone had the process do with its memory, and throw it away."""
 
-    def with_companions(self, folder: Path, sid: str, machine: Part) -> Part:
+    def with_companions(self, sid: str, machine: Part) -> Part:
         """Return a machine that runs with what became of the processes beside its VMM; nothing is added while they work."""
-        return virtiofs.with_flaw(folder, sid, machine)
+        return virtiofs.with_flaw(self._folder, sid, machine)
 
     def bring_companions_back(self, place: Place, machine: Part) -> None:
         """Have the processes beside a VMM that runs work and be kept."""
@@ -269,7 +274,7 @@ class MachineDriver:
         if not self._control.is_living(sid, mark):
             return mark.machine
         real = boot_files.BootLook(self._folder).with_flaw(sid, mark, self._control.machine(sid, mark))
-        return self._control.with_companions(self._folder, sid, responsiveness.with_keeper(self._folder, sid, real))
+        return self._control.with_companions(sid, responsiveness.with_keeper(self._folder, sid, real))
 
     # Power: a process, and whether its guest runs.
 
