@@ -8,14 +8,12 @@ from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
-from herocloud.providers.cloud_hypervisor import file_layout
+from herocloud.providers.cloud_hypervisor import file_layout, releases
 from herocloud.providers.cloud_hypervisor.event_file import Event, EventFile
 from herocloud.providers.vmm import files, marks
 
 SIGNALED, GUEST_OFF, API_OFF = "VM exit event", "VM guest exit event", "API request event: VmmShutdown"
 """What the log says before a process ends in good order."""
-TELLS_SIGNALS = 52
-"""The first release that says something else of a guest that switched itself off than of a signal."""
 _FAULTS = ("panicked", "VCPU generated error")
 
 
@@ -50,5 +48,5 @@ def say_how_it_ended(data: Path, sid: str) -> str | None:
     events = EventFile(file_layout.event_file(data, sid)).read()
     if mark is None or mark.booted is None or not events:
         return None
-    tells = int(mark.launched.get("release") or 0) >= TELLS_SIGNALS
+    tells = int(mark.launched.get("release") or 0) >= releases.TELLS_SIGNALS
     return how_it_ended(events, files.end_of(file_layout.log_file(data, sid)) if tells else "").value

@@ -11,13 +11,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers.cloud_hypervisor import machine_models as models
-from herocloud.providers.cloud_hypervisor import rate_limits, slots
+from herocloud.providers.cloud_hypervisor import rate_limits, releases, slots
 from herocloud.providers.vmm.virtiofs import Share
 
 ROOM = 128 * 1024**2
 """The program takes multiples of this as room for memory. What a VM may grow by is in its plan, so the rest is never asked for."""
 _SERIAL_LENGTH = 20
-_FIRST_WITH_SYSTEM_NAMES = 53
 
 _Device = TypeVar("_Device")
 
@@ -80,7 +79,7 @@ def config_of(machine: Machine) -> models.VmConfig:
         "console": {"mode": "Off"},
         "pvpanic": True,
         "watchdog": True,
-        "platform": {"system_uuid": machine.uuid} if release >= _FIRST_WITH_SYSTEM_NAMES else {"uuid": machine.uuid},
+        "platform": {"system_uuid": machine.uuid} if release >= releases.NAMES_SYSTEM else {"uuid": machine.uuid},
     }
     if disks:
         config["disks"] = disks
@@ -124,7 +123,7 @@ def _named(config: _Device, name: str, place: int | None, release: int) -> _Devi
     """Name a device and say where it sits, where the release is known."""
     fields: Any = config
     fields["id"] = name
-    if place is not None and release >= slots.SINCE:
+    if place is not None and release >= releases.TAKES_PLACES:
         fields["pci_device_id"] = place
     return config
 

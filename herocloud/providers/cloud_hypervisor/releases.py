@@ -6,6 +6,15 @@ from typing import NamedTuple
 OLDEST, NEWEST = 50, 54
 """Major releases that this provider was written against; others are used, with a word about it."""
 
+TAKES_PLACES = 52
+"""The first release that is told the place of a device on the bus."""
+TELLS_SIGNALS = 52
+"""The first release that says something else of a guest that switched itself off than of a signal."""
+REMOVES_SOCKETS = 53
+"""The first release that starts where a dead process has left its socket."""
+NAMES_SYSTEM = 53
+"""The first release whose `platform` takes a `system_uuid`, and warns about a `uuid`."""
+
 LARGEST_REQUEST = 51_200
 """Bytes of a request that every release takes; from 54 on they take 4 MiB."""
 
@@ -47,7 +56,7 @@ def doubts(release: Release) -> list[str]:
         if release.major < hole.fixed
     ]
     if not release.major:
-        return ["its release is unknown; v50 to v54 are known to work"]
+        return [f"its release is unknown; v{OLDEST} to v{NEWEST} are known to work"]
     if release.major < OLDEST:
         found.append(f"{release} is older than v{OLDEST}.0, the oldest release that is supported; install a newer Cloud Hypervisor")
     elif release.major > NEWEST:

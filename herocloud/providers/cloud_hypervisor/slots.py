@@ -20,8 +20,6 @@ MOST_PLUGGED = len(PLUGGABLE)
 MOST_SHARES = len(_SHARES)
 PLUGGED = ("nic-", "volume-")
 """How the names of devices begin that come and go while a machine runs."""
-SINCE = 52
-"""The release from which on a place can be given."""
 
 
 def nic_id(key: str) -> str:

@@ -24,6 +24,7 @@ from herocloud.providers.cloud_hypervisor import (
     machine_config,
     memory_transfers,
     readings,
+    releases,
 )
 from herocloud.providers.cloud_hypervisor.client import Client, Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.installation import Installed
@@ -60,7 +61,6 @@ FIRST_ANSWER = 30.0
 """Seconds until the program has to answer; a busy host takes one or two."""
 _STEP = 0.005
 _LAST_WORDS = 25
-_REMOVES_STALE_SOCKETS = 53
 
 
 def boot(place: Place, mark: Mark, work: Work) -> None:
@@ -220,7 +220,7 @@ def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) 
     socket = file_layout.api_socket(data, sid)
     command = [installed.path, "--api-socket", f"path={socket}", "--event-monitor", f"path={file_layout.event_file(data, sid)}"]
     command += ["--log-file", str(file_layout.log_file(data, sid)), "-v", "--seccomp", "true"]
-    if installed.release.major < _REMOVES_STALE_SOCKETS:
+    if installed.release.major < releases.REMOVES_SOCKETS:
         # A socket that a dead process left behind keeps these releases from starting. Nobody else starts this VM: we hold its lock.
         command = ["/bin/sh", "-c", 'rm -f -- "$1"; shift; exec "$@"', "sh", str(socket), *command]
     return Launch(
@@ -232,7 +232,7 @@ def _launch_of(place: Place, mark: Mark, installed: Installed, given: Supplies) 
         unit=f"herocloud-{folders.runtime_root(data).name}-{sid}",
         launched=mark.launched,
         cage=cages.cage_of(data, sid, mark.machine, installed.path, opened),
-        says_signaled=(file_layout.LOG, endings.SIGNALED) if installed.release.major >= endings.TELLS_SIGNALS else None,
+        says_signaled=(file_layout.LOG, endings.SIGNALED) if installed.release.major >= releases.TELLS_SIGNALS else None,
         beside=attendance.of(data, sid),
     )
 
