@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import guest_agreement, specs
+from herocloud.model import guest_agreement
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.cloud_hypervisor import hardware, machine_config, readings, slots
 from herocloud.providers.cloud_hypervisor.client import Client, Refusal
 from herocloud.providers.cloud_hypervisor.readings import Reading
-from herocloud.providers.vmm import files
+from herocloud.providers.vmm import device_names, files
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.supplies import Supplies
 
@@ -48,14 +48,14 @@ def bring(change: Change, machine: Part, target: Part) -> None:
     """Bring a running machine to `target`; `machine` is what its mark says."""
     _refuse_fixed(change, machine, target)
     seen = change.look()
-    for device in sorted(name for name in seen.tree if _leaves(name, target)):
+    for device in sorted(name for name in seen.tree if device_names.leaves(name, target)):
         _unplug(change, device)
     leaving = set(_settle(change, seen, target))
     for key in target["nics"]:
-        if slots.nic_id(key) not in seen.tree or slots.nic_id(key) in leaving:
+        if device_names.of_nic(key) not in seen.tree or device_names.of_nic(key) in leaving:
             _plug_nic(change, key)
     for use in target["volumes"]:
-        if (device := slots.volume_id(specs.plugged(use))) not in seen.tree or device in leaving:
+        if (device := device_names.of_volume(use)) not in seen.tree or device in leaving:
             _plug_volume(change, use)
         elif use.get("size") is not None and use not in machine["volumes"]:
             _tell_size(change, use)
@@ -71,7 +71,7 @@ def _settle(change: Change, seen: Reading, target: Part) -> list[str]:
 
     The program has no call that takes such a request back, and its configuration is without the device already.
     """
-    leaving = [device for device in seen.leaving if not _leaves(device, target)]
+    leaving = [device for device in seen.leaving if not device_names.leaves(device, target)]
     for device in leaving:
         _require_guest(change, f"let go of `{device}`, which it was asked for")
         change.told(f"waiting for the guest to let go of {device}, which is plugged in again then", None)
@@ -95,16 +95,10 @@ def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:
             raise Permanent(f"`{change.place.owner.address}`: `{field}` is fixed at boot; changing it needs a power-cycle")
 
 
-def _leaves(device: str, target: Part) -> bool:
-    if device.startswith("nic-"):
-        return device not in {slots.nic_id(key) for key in target["nics"]}
-    return device.startswith("volume-") and device not in {slots.volume_id(specs.plugged(use)) for use in target["volumes"]}
-
-
 def _plug_nic(change: Change, key: str) -> None:
     nic = hardware.nic_of(change.supplies, key)
     change.told(f"plugging in {key}", None)
-    device = slots.nic_id(key)
+    device = device_names.of_nic(key)
     change.client.add_net(machine_config.net_config(nic, _free_place(change, device), change.client.release))
     _require_plugged(change, device)
 

@@ -5,11 +5,10 @@ import uuid
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import specs
 from herocloud.model.errors import Permanent
-from herocloud.providers.cloud_hypervisor import file_layout, installation, landlock, slots
+from herocloud.providers.cloud_hypervisor import file_layout, installation, landlock
 from herocloud.providers.cloud_hypervisor.machine_config import Disk, Machine, Nic
-from herocloud.providers.vmm import boot_files, folders, virtiofs
+from herocloud.providers.vmm import boot_files, device_names, folders, virtiofs
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
@@ -70,7 +69,7 @@ def seed_of(supplies: Supplies) -> Disk:
 def volume_of(supplies: Supplies, use: Json) -> Disk:
     """Describe a volume in a VM."""
     disk = supplies.volume(use["volume"])
-    return Disk(slots.volume_id(specs.plugged(use)), disk.path, readonly=bool(use["readonly"]), serial=disk.serial)
+    return Disk(device_names.of_volume(use), disk.path, readonly=bool(use["readonly"]), serial=disk.serial)
 
 
 def nic_of(supplies: Supplies, key: str) -> Nic:

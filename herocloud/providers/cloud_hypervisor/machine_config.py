@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers.cloud_hypervisor import machine_models as models
 from herocloud.providers.cloud_hypervisor import rate_limits, releases, slots
+from herocloud.providers.vmm import device_names
 from herocloud.providers.vmm.virtiofs import Share
 
 ROOM = 128 * 1024**2
@@ -67,7 +68,7 @@ def config_of(machine: Machine) -> models.VmConfig:
     part, release = machine.part, machine.release
     places = slots.assign(part)
     disks = [disk_config(disk, _place(disk.id, places), release) for disk in (machine.root, machine.seed, *machine.volumes) if disk]
-    nets = [net_config(nic, places.get(slots.nic_id(nic.key)), release) for nic in machine.nics]
+    nets = [net_config(nic, places.get(device_names.of_nic(nic.key)), release) for nic in machine.nics]
     config: models.VmConfig = {
         "cpus": _cpus(part),
         "memory": _memory(part, shared=bool(machine.shares)),
@@ -112,7 +113,7 @@ def disk_config(disk: Disk, place: int | None, release: int) -> models.DiskConfi
 def net_config(nic: Nic, place: int | None, release: int) -> models.NetConfig:
     """Describe a card on a tap that is there already, is up and belongs to this user: then the program needs no rights for it."""
     config: models.NetConfig = {"tap": nic.tap, "mac": nic.mac, "num_queues": 2 * nic.pairs}
-    return _named(config, slots.nic_id(nic.key), place, release)
+    return _named(config, device_names.of_nic(nic.key), place, release)
 
 
 def _place(device: str, places: Mapping[str, int]) -> int | None:
@@ -180,6 +181,6 @@ def _balloon(part: Part) -> models.BalloonConfig:
 
 
 def _share(number: int, share: Share, places: Mapping[str, int], release: int) -> models.FsConfig:
-    name = slots.share_id(number)
+    name = device_names.of_share(number)
     config: models.FsConfig = {"tag": share.tag, "socket": str(share.socket), "num_queues": 1, "queue_size": 1024}
     return _named(config, name, places.get(name), release)

@@ -6,12 +6,13 @@ limits of a disk that cannot be unplugged, pinning that has to survive a reset o
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model import powers, specs
+from herocloud.model import powers
 from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers import costs
 from herocloud.providers.cloud_hypervisor import releases, slots
 from herocloud.providers.seam import Unsupported, Verdict
+from herocloud.providers.vmm import device_names
 
 MOST_VCPUS = 255
 """What KVM takes on every host without more settings."""
@@ -84,7 +85,7 @@ def unsupported(spec: Spec) -> list[Unsupported]:
 
 def _judge_leaving(leaving: Json, spec: Spec) -> Verdict:
     cards = [*spec["networks"], *([spec["mycelium"]] if spec.get("mycelium") else [])]
-    wanted = {slots.volume_id(specs.plugged(use)) for use in spec["volumes"]} | {f"nic-{card.get('slot')}" for card in cards}
+    wanted = {device_names.of_volume(use) for use in spec["volumes"]} | {device_names.of_nic(f"nic.{card.get('slot')}") for card in cards}
     if wanted.isdisjoint(leaving or ()):
         return costs.LIVE
     return Verdict(Impact.REBOOT, "needs a power-cycle: Cloud Hypervisor cannot take back that a guest is to let go of a device")

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import powers, specs
-from herocloud.providers.cloud_hypervisor import rate_limits, slots
+from herocloud.model import powers
+from herocloud.providers.cloud_hypervisor import rate_limits
 from herocloud.providers.cloud_hypervisor.event_file import EventFile
+from herocloud.providers.vmm import device_names
 
 if TYPE_CHECKING:
     from herocloud.providers.cloud_hypervisor.call_models import VmInfo
@@ -66,7 +67,7 @@ class Reading(NamedTuple):
     def leaving(self) -> list[str]:
         """Return what a guest was asked to let go of and has not: the configuration for its next start is without it already."""
         kept = {str(device.get("id")) for kind in ("disks", "net") for device in self.config.get(kind) or ()}
-        return sorted(name for name in self.tree if name.startswith(slots.PLUGGED) and name not in kept)
+        return sorted(name for name in self.tree if name.startswith(device_names.PLUGGED) and name not in kept)
 
 
 def read(info: "VmInfo | None", pid: int, events: Path | None = None) -> Reading:
@@ -104,10 +105,11 @@ def machine_part(machine: Part, seen: Reading | None) -> Part:
     changed.pop("balloon", None)
     if seen.balloon:
         changed["balloon"] = seen.balloon
-    changed["nics"] = [key for key in machine["nics"] if slots.nic_id(key) in seen.tree] + _more_nics(machine, seen)
-    there = [use for use in machine["volumes"] if slots.volume_id(specs.plugged(use)) in seen.tree]
-    changed["volumes"] = [_as_seen(use, seen) for use in there] + _more_volumes(machine, seen)
-    root = _disks(seen).get("root")
+    changed["nics"] = device_names.nics_among(machine, seen.tree)
+    disks = _disks(seen)
+    uses = device_names.volumes_among(machine, seen.tree, lambda device: bool(disks.get(device, {}).get("readonly")))
+    changed["volumes"] = [_as_seen(use, disks) for use in uses]
+    root = disks.get("root")
     if machine["root"] is not None and root is not None:
         changed["root"] = {**machine["root"], "rate": _rate(machine["root"]["rate"], root)}
     if machine["affinity"]:
@@ -131,24 +133,9 @@ def _disks(seen: Reading) -> dict[str, Mapping[str, Json]]:
     return {str(disk.get("id")): disk for disk in seen.config.get("disks") or ()}
 
 
-def _more_nics(machine: Part, seen: Reading) -> list[str]:
-    known = {slots.nic_id(key) for key in machine["nics"]}
-    return sorted(name.replace("-", ".", 1) for name in seen.tree if name.startswith("nic-") and name not in known)
-
-
-def _more_volumes(machine: Part, seen: Reading) -> list[Json]:
-    known = {slots.volume_id(specs.plugged(use)) for use in machine["volumes"]}
-    more = sorted(name for name in seen.tree if name.startswith("volume-") and name not in known)
-    disks = _disks(seen)
-    return [
-        _as_seen({"volume": name.removeprefix("volume-"), "readonly": bool(disks.get(name, {}).get("readonly")), "size": 0}, seen)
-        for name in more
-    ]
-
-
-def _as_seen(use: Mapping[str, Json], seen: Reading) -> Json:
+def _as_seen(use: Mapping[str, Json], disks: Mapping[str, Mapping[str, Json]]) -> Json:
     """Return a volume with the size of its file, where its size is known at all: the program opens no disk larger than that."""
-    disk = _disks(seen).get(slots.volume_id(specs.plugged(use)))
+    disk = disks.get(device_names.of_volume(use))
     if use.get("size") is None or disk is None or not disk.get("path"):
         return use
     try:

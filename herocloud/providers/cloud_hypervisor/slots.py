@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from herocloud.kits.jsons import Part
-from herocloud.model import specs
+from herocloud.providers.vmm import device_names
 
 RNG, BALLOON, VSOCK, ROOT, SEED = 8, 9, 10, 11, 12
 _SHARES = range(13, 16)
@@ -18,29 +18,14 @@ PLUGGABLE = range(16, 32)
 """Places for what comes and goes while a machine runs: cards in the lower half, volumes in the upper, and either where it is full."""
 MOST_PLUGGED = len(PLUGGABLE)
 MOST_SHARES = len(_SHARES)
-PLUGGED = ("nic-", "volume-")
-"""How the names of devices begin that come and go while a machine runs."""
-
-
-def nic_id(key: str) -> str:
-    """Name the device of a card: `nic.0` is `nic-0`."""
-    return key.replace(".", "-")
-
-
-def volume_id(name: str) -> str:
-    """Name the device of a volume."""
-    return f"volume-{name}"
-
-
-def share_id(number: int) -> str:
-    """Name the device of a share."""
-    return f"share-{number}"
 
 
 def assign(machine: Part) -> dict[str, int]:
     """Give every device of a machine that boots its place; what is more than there is room for has none."""
-    taken: dict[str, int] = {share_id(number): place for number, place in zip(range(len(machine["shares"])), _SHARES, strict=False)}
-    for device in [*map(nic_id, machine["nics"]), *(volume_id(specs.plugged(use)) for use in machine["volumes"])]:
+    taken: dict[str, int] = {
+        device_names.of_share(number): place for number, place in zip(range(len(machine["shares"])), _SHARES, strict=False)
+    }
+    for device in [*map(device_names.of_nic, machine["nics"]), *map(device_names.of_volume, machine["volumes"])]:
         place = find_free(device, taken.values())
         if place is not None:
             taken[device] = place

@@ -10,13 +10,12 @@ import uuid
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import specs
 from herocloud.model.errors import Permanent
 from herocloud.providers import seam
-from herocloud.providers.qemu import command_line, firmware
+from herocloud.providers.qemu import firmware
 from herocloud.providers.qemu.command_line import Disk, Machine, Nic, Sockets
 from herocloud.providers.seam import Attachment, UserNetwork
-from herocloud.providers.vmm import boot_files, folders, virtiofs
+from herocloud.providers.vmm import boot_files, device_names, folders, virtiofs
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.supplies import Supplies
@@ -83,7 +82,7 @@ def seed_of(supplies: Supplies) -> Disk:
 def volume_of(supplies: Supplies, use: Json) -> Disk:
     """Describe a volume in a VM."""
     disk = supplies.volume(use["volume"])
-    return _disk(command_line.volume_id(specs.plugged(use)), disk._replace(readonly=bool(use["readonly"])))
+    return _disk(device_names.of_volume(use), disk._replace(readonly=bool(use["readonly"])))
 
 
 def nic_of(supplies: Supplies, key: str) -> Nic:

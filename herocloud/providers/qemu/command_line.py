@@ -13,6 +13,7 @@ from typing import NamedTuple
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers.qemu import planning
+from herocloud.providers.vmm import device_names
 from herocloud.providers.vmm.virtiofs import Share
 
 HOT_MEMORY = "hotmem"
@@ -169,19 +170,9 @@ def top_node_of(device: str) -> str:
     return LIMITED if device == "root" else node_of(device)
 
 
-def volume_id(name: str) -> str:
-    """Name the device of a volume."""
-    return f"volume-{name}"
-
-
-def nic_id(key: str) -> str:
-    """Name the device of a card: `nic.0` is `nic-0`."""
-    return key.replace(".", "-")
-
-
 def netdev(nic: Nic) -> dict[str, Json]:
     """Describe what a card hangs on."""
-    name = f"net-{nic_id(nic.key)}"
+    name = f"net-{device_names.of_nic(nic.key)}"
     if nic.tap is None:
         return {"type": "user", "id": name, **(nic.user or {})}
     queues = {"queues": nic.queues} if nic.queues > 1 else {}
@@ -195,8 +186,8 @@ def card(nic: Nic, **place: Json) -> dict[str, Json]:
     plain = {"romfile": ""} if place else {}
     return {
         "driver": "virtio-net-pci",
-        "id": nic_id(nic.key),
-        "netdev": f"net-{nic_id(nic.key)}",
+        "id": device_names.of_nic(nic.key),
+        "netdev": f"net-{device_names.of_nic(nic.key)}",
         "mac": nic.mac,
         **several,
         **plain,
@@ -334,7 +325,7 @@ def _plugged(machine: Machine) -> list[str]:
     words, slots = _ports(ports) if machine.accelerator == "kvm" else _bridge()
     free = (slot for slot in slots if slot not in kept.values())
     for nic in machine.nics:
-        slot = kept.get(nic_id(nic.key)) or next(free)
+        slot = kept.get(device_names.of_nic(nic.key)) or next(free)
         words += ["-netdev", jsons.dumps(netdev(nic)), "-device", jsons.dumps(card(nic, **slot))]
     for disk in machine.volumes:
         slot = kept.get(disk.id) or next(free)

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import guest_agreement, specs
+from herocloud.model import guest_agreement
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import balloon, command_inputs, command_line, layouts, queries
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
-from herocloud.providers.vmm import files
+from herocloud.providers.vmm import device_names, files
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.supplies import Supplies
 
@@ -43,17 +43,17 @@ def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Js
     _refuse_fixed(change, machine, target)
     seen = queries.look(change.talk)
     for device in sorted(seen.devices):
-        if _leaves(device, target):
+        if device_names.leaves(device, target):
             _unplug(change, device)
     for key in target["nics"]:
-        if command_line.nic_id(key) not in seen.devices:
+        if device_names.of_nic(key) not in seen.devices:
             _renew_seed(change)
             _plug_nic(change, key)
     for use in target["volumes"]:
-        if command_line.volume_id(specs.plugged(use)) not in seen.devices:
+        if device_names.of_volume(use) not in seen.devices:
             _plug_volume(change, use)
         elif use.get("size") is not None:
-            grow(change.talk, command_line.volume_id(specs.plugged(use)), use["size"])
+            grow(change.talk, device_names.of_volume(use), use["size"])
     if launched.get("board") == "q35":
         _set_processors(change, target["vcpus"], emulated=launched.get("accelerator") != "kvm")
         if machine["hotplug"]:
@@ -102,14 +102,6 @@ def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:
         fixed = field not in _LIVE or (field == "root" and (before is None or after is None or before["direct"] != after["direct"]))
         if before != after and fixed:
             raise Permanent(f"`{change.place.owner.address}`: `{field}` is fixed at boot; changing it needs a power-cycle")
-
-
-def _leaves(device: str, target: Part) -> bool:
-    if device.startswith("nic-"):
-        return device not in {command_line.nic_id(key) for key in target["nics"]}
-    if device.startswith("volume-"):
-        return device not in {command_line.volume_id(specs.plugged(use)) for use in target["volumes"]}
-    return False
 
 
 def _renew_seed(change: Change) -> None:
@@ -170,7 +162,7 @@ def _unplug(change: Change, device: str) -> None:
         lambda: device not in queries.look(change.talk).devices,
         f"the guest did not let go of `{device}`",
     )
-    if device.startswith("nic-"):
+    if device_names.is_nic(device):
         _drop(change.talk, "netdev_del", id=f"net-{device}")
     else:
         _drop(change.talk, "blockdev-del", node_name=command_line.node_of(device))

@@ -14,6 +14,7 @@ from herocloud.model.errors import Permanent
 from herocloud.providers.qemu import command_line, queries
 from herocloud.providers.qemu.command_line import Layout, Slot
 from herocloud.providers.qemu.qmp import Talk
+from herocloud.providers.vmm import device_names
 from herocloud.providers.vmm.answer_shapes import BadAnswer, require
 
 Value = TypeVar("Value", int, str)
@@ -21,8 +22,6 @@ Value = TypeVar("Value", int, str)
 WAY_OUT = "`herocloud vm snapshot restore --no-memory` restores the disks alone, and the VM boots"
 _FILE = "layout.json"
 _DISKS = ("root", "seed")
-_PLUGGED = ("nic-", command_line.volume_id(""))
-"""How the names of devices begin that were plugged into a slot."""
 _PERIPHERAL = "/machine/peripheral"
 _FUNCTIONS = 8
 """Of a slot; a device is addressed by both in one number."""
@@ -48,7 +47,7 @@ def read_back(folder: Path) -> Layout | None:
 def read(talk: Talk) -> Layout:
     """Ask a machine how it is laid out."""
     names = queries.look(talk).devices
-    disks = [name for name in sorted(names) if name in _DISKS or name.startswith(command_line.volume_id(""))]
+    disks = [name for name in sorted(names) if name in _DISKS or device_names.is_volume(name)]
     queues = {name: _get(talk, name, "num-queues", int) for name in disks}
     return Layout(_find_slots(talk, names), queues, sum(name.startswith(command_line.PORT) for name in names))
 
@@ -68,7 +67,7 @@ def _find_slots(talk: Talk, names: Iterable[str]) -> dict[str, Slot]:
     """Ask where each plugged device sits: itself, because `query-pci` shows no bus that the firmware has not come to yet."""
     found: dict[str, Slot] = {}
     for name in sorted(names):
-        if not name.startswith(_PLUGGED):
+        if not name.startswith(device_names.PLUGGED):
             continue
         bus = _get(talk, name, "parent_bus", str).rpartition("/")[2]
         if bus == command_line.BRIDGE:

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import powers, specs
+from herocloud.model import powers
 from herocloud.providers.qemu import balloon, command_line
 from herocloud.providers.qemu.qmp import Question, Talk
+from herocloud.providers.vmm import device_names
 from herocloud.providers.vmm.answer_shapes import BadAnswer, ListOf, require
 
 _BLOCK = {"qdev": str, "io-status": str, "inserted": {"ro": bool, "image": {"virtual-size": int}}}
@@ -117,9 +118,9 @@ def machine_part(machine: Part, seen: Look | None) -> Part:
     changed.pop("balloon", None)
     if seen.balloon:
         changed["balloon"] = seen.balloon
-    changed["nics"] = [key for key in machine["nics"] if command_line.nic_id(key) in seen.devices] + _more_nics(machine, seen)
-    there = [use for use in machine["volumes"] if command_line.volume_id(specs.plugged(use)) in seen.devices]
-    changed["volumes"] = [_as_seen(use, seen) for use in there] + _more_volumes(machine, seen)
+    changed["nics"] = device_names.nics_among(machine, seen.devices)
+    uses = device_names.volumes_among(machine, seen.devices, lambda device: bool(seen.disks.get(device, {}).get("ro")))
+    changed["volumes"] = [_as_seen(use, seen) for use in uses]
     if machine["root"] is not None and seen.limits:
         changed["root"] = {**machine["root"], "rate": rate_of(machine["root"]["rate"], seen.limits)}
     if machine["affinity"]:
@@ -161,21 +162,9 @@ def _pinned(wanted: Sequence[Sequence[int]], seen: Look) -> list[list[int]]:
     return pinned
 
 
-def _more_nics(machine: Part, seen: Look) -> list[str]:
-    known = {command_line.nic_id(key) for key in machine["nics"]}
-    return sorted(name.replace("-", ".", 1) for name in seen.devices if name.startswith("nic-") and name not in known)
-
-
-def _more_volumes(machine: Part, seen: Look) -> list[Json]:
-    known = {command_line.volume_id(specs.plugged(use)) for use in machine["volumes"]}
-    more = sorted(name for name in seen.devices if name.startswith("volume-") and name not in known)
-    found = [{"volume": name.removeprefix("volume-"), "readonly": bool(seen.disks.get(name, {}).get("ro")), "size": 0} for name in more]
-    return [_as_seen(use, seen) for use in found]
-
-
 def _as_seen(use: Mapping[str, Json], seen: Look) -> Json:
     """Return a volume with the size that the guest sees, where its size is known at all."""
-    size = (seen.disks.get(command_line.volume_id(specs.plugged(use)), {}).get("image") or {}).get("virtual-size")
+    size = (seen.disks.get(device_names.of_volume(use), {}).get("image") or {}).get("virtual-size")
     return use if use.get("size") is None or size is None else {**use, "size": int(size)}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from herocloud.providers.qemu import command_line
 from herocloud.providers.qemu.command_line import Disk, Layout, Machine, Nic, Share, Sockets
+from herocloud.providers.vmm import device_names
 
 RUN = Path("/run/herocloud/0123456789/v1")
 SOCKETS = Sockets(RUN / "qmp.sock", RUN / "look.sock", RUN / "agent.sock", RUN / "serial.sock", Path("/data/vms/v1/vmm/serial.log"))
@@ -106,7 +107,7 @@ def test_a_uefi_machine_has_its_firmware_before_anything_else(machine) -> None:
 
 @pytest.mark.parametrize("name", ["data", "a" * 63])
 def test_nodes_of_disks_have_names_that_qemu_takes(name: str) -> None:
-    assert len(command_line.node_of(command_line.volume_id(name))) <= 31
+    assert len(command_line.node_of(device_names.of_volume({"volume": name}))) <= 31
 
 
 _ASKED_FIRST = (("affinity", [[0]]), ("balloon", 4096))
