@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
-from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.parts import SNAPSHOT, SnapshotPart
-from herocloud.model.plans import Plan
 from herocloud.model.worlds import Desired, Observed, Record, Recorded, Resource
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.deployment import STACK
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.stack_plans import Planned
+
+_NO_MEMORY = "memory is never copied; write another VM of its image into a stack file"
 
 
 class CloneWanted(NamedTuple):
@@ -32,9 +32,6 @@ def passing_name(purpose: str, name: str) -> str:
     return f"{purpose}-{name}"[:63].rstrip("-")
 
 
-_NO_MEMORY = "memory is never copied; write another VM of its image into a stack file"
-
-
 def require_disks(folder: Path, record: Record, name: str, now: int) -> None:
     """Raise where there is nothing to copy of a VM, before a snapshot is taken for that."""
     recorded = lookups.read_recorded(folder)
@@ -47,7 +44,7 @@ def plan_clone(folder: Path, wanted: CloneWanted, now: int) -> Planned:
     from herocloud.plan import clones, snapshots
 
     recorded = lookups.read_recorded(folder)
-    record = find_vm(recorded, wanted.vm, wanted.stack)
+    record = lookups.find_vm(recorded, wanted.vm, wanted.stack)
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, tuple({record.stack, STACK}))
     name = wanted.snapshot or passing_name("clone", wanted.name)
@@ -57,25 +54,13 @@ def plan_clone(folder: Path, wanted: CloneWanted, now: int) -> Planned:
     }
     original = clones.original_of(record, recorded.records[record.stack], disks)
     asked = clones.Wanted(wanted.name, STACK, "vm clone", wanted.slices)
-    return planned(clones.plan_copy(asked, original, recorded, observed, able(host, original.vm).host), recorded, observed, host)
+    plan = clones.plan_copy(asked, original, recorded, observed, able(host, original.vm).host)
+    return stack_plans.without_file(plan, recorded, observed, host)
 
 
 def able(host: Hosting, vm: Resource) -> Hosting:
     """Return the machine with what it can do for such a VM."""
     return stack_plans.able(host, Desired(STACK, (vm,)), None)
-
-
-def planned(plan: Plan, recorded: Recorded, observed: Observed, host: Hosting) -> Planned:
-    """Put a plan together with what it was made from."""
-    return Planned(plan, Desired(plan.stack, ()), recorded, observed, host)
-
-
-def find_vm(recorded: Recorded, name: str, stack: str | None) -> Record:
-    """Return the VM that is meant."""
-    record = lookups.find_record(recorded, name, stack, kind="vm")
-    if record.kind != "vm":
-        raise Refused([Diagnostic("not-a-vm", "Not a VM", f"`{record.address}` is a {record.kind}.", address=record.address)])
-    return record
 
 
 def snapshot_of(record: Record, recorded: Recorded, observed: Observed, name: str, now: int, *, must_be: bool) -> SnapshotPart:

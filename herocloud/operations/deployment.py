@@ -59,7 +59,7 @@ def plan_deploy(folder: Path, wanted: DeployWanted, known: Known | None = None) 
     vm, image = _settle_image(vm, images, standing)
     host = stack_plans.able(host, Desired(STACK, (vm,)), None)
     plan = imperative_vms.plan_added(STACK, (vm,) if image is None else (image, vm), recorded, observed, host.host)
-    return Planned(plan, Desired(STACK, ()), recorded, observed, host)
+    return stack_plans.without_file(plan, recorded, observed, host)
 
 
 def require_free(recorded: Recorded, host: Hosting, slices: Sequence[str]) -> None:

@@ -13,7 +13,6 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action
-from herocloud.model.worlds import Desired
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.stack_plans import Planned
 
@@ -71,7 +70,7 @@ def plan_revival(folder: Path, stack: StackName, address: Address) -> Planned:
     observed = stack_plans.look(host, (stack,))
     plan = imperative_vms.plan_recorded(stack, recorded, observed, host.host, "vm restart", (address,))
     _require_harmless(plan, stack)
-    return Planned(plan, Desired(stack, ()), recorded, observed, host)
+    return stack_plans.without_file(plan, recorded, observed, host)
 
 
 def plan_boot(folder: Path, stack: StackName) -> Planned:
@@ -83,7 +82,7 @@ def plan_boot(folder: Path, stack: StackName) -> Planned:
     observed = stack_plans.look(host, (stack,))
     plan = imperative_vms.plan_recorded(stack, recorded, observed, host.host, "boot")
     _require_harmless(plan, stack)
-    return Planned(plan, Desired(stack, ()), recorded, observed, host)
+    return stack_plans.without_file(plan, recorded, observed, host)
 
 
 def _require_harmless(plan: Plan, stack: StackName) -> None:

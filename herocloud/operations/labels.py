@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.model.ids import Address, StackName
-from herocloud.model.worlds import Desired
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.stack_plans import Planned
 
@@ -17,4 +16,4 @@ def plan_labels(folder: Path, stack: StackName, labels: Mapping[Address, Mapping
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, (stack,))
     plan = imperative_vms.plan_labels(stack, labels, recorded, observed, host.host, operation)
-    return Planned(plan, Desired(stack, ()), recorded, observed, host)
+    return stack_plans.without_file(plan, recorded, observed, host)

@@ -13,7 +13,7 @@ from herocloud.model.ids import StackName
 from herocloud.model.outcomes import Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.model.worlds import Desired, Recorded, Thing
+from herocloud.model.worlds import Recorded, Thing
 from herocloud.operations import admission, deletion_times, execution, held_data, import_folders, inputs, kept_data, lookups, stack_plans
 from herocloud.operations.callers import How
 from herocloud.operations.held_data import Held
@@ -176,7 +176,7 @@ def plan_adopt(folder: Path, address: str, stack: str | None, given: Sources) ->
         by_file = _from_file(folder, thing, given, host)
         if by_file is not None:
             return by_file
-    return Planned(plan, Desired(thing.stack, ()), recorded, observed, host)
+    return stack_plans.without_file(plan, recorded, observed, host)
 
 
 def _find_orphan(things: list[Thing], address: str, stack: str | None) -> Thing:

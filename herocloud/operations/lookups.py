@@ -20,7 +20,6 @@ from herocloud.model.words import Cause
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.operations import damage, inputs, stack_plans
 from herocloud.state.history import Applied, Version
-from herocloud.state.history import Applied as PastApply
 from herocloud.state.holders import Holder
 
 if TYPE_CHECKING:
@@ -79,6 +78,14 @@ def find_record(recorded: Recorded, address: str, stack: str | None, *, kind: st
     where = f"stack `{stack}`" if stack else "this state"
     hint = f"did you mean `{close}`?" if close else "`herocloud state list` shows what is recorded"
     raise Refused([Diagnostic("not-recorded", "The address is not recorded", f"There is no record of `{address}` in {where}.", hint=hint)])
+
+
+def find_vm(recorded: Recorded, name: str, stack: str | None) -> Record:
+    """Return the one VM that a name means; raises Refused as `find_record` does, and where it means something else."""
+    record = find_record(recorded, name, stack, kind="vm")
+    if record.kind != "vm":
+        raise Refused([Diagnostic("not-a-vm", "Not a VM", f"`{record.address}` is a {record.kind}.", address=record.address)])
+    return record
 
 
 def _candidates(address: str, kind: str | None) -> tuple[str, ...]:
@@ -369,7 +376,7 @@ def serials_of(folder: Path, text: str, wanted: Callable[[Record], bool]) -> fro
         return frozenset(serial for serials, record in opened.versions_with(text) if wanted(record) for serial in serials)
 
 
-def past_applies(folder: Path) -> list[PastApply]:
+def past_applies(folder: Path) -> list[Applied]:
     """Return every apply, newest first."""
     from herocloud.state import store
 

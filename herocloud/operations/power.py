@@ -6,7 +6,7 @@ from typing import NamedTuple
 from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.model.worlds import Desired, Observed, Record
+from herocloud.model.worlds import Observed, Record
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Known
 from herocloud.operations.stack_plans import Planned
@@ -27,13 +27,11 @@ def plan_power(folder: Path, wanted: Wanted, known: Known | None = None) -> Plan
     from herocloud.plan import vm_power
 
     recorded, host = known or inputs.read_known(folder)
-    record = lookups.find_record(recorded, wanted.name, wanted.stack, kind="vm")
-    if record.kind != "vm":
-        raise Refused([Diagnostic("not-a-vm", "Not a VM", f"`{record.address}` is a {record.kind}.", address=record.address)])
+    record = lookups.find_vm(recorded, wanted.name, wanted.stack)
     observed = stack_plans.look(host, (record.stack,))
     _require_possible(wanted, record, observed)
     plan = vm_power.plan_power(wanted.action, record, recorded, observed, host.host, purge=wanted.purge)
-    return Planned(plan, Desired(record.stack, ()), recorded, observed, host)
+    return stack_plans.without_file(plan, recorded, observed, host)
 
 
 def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> None:

@@ -10,8 +10,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.known_snapshots import Snapshot
 from herocloud.model.parts import SNAPSHOT
-from herocloud.model.plans import Plan
-from herocloud.model.worlds import Desired, Observed, Record, Recorded
+from herocloud.model.worlds import Observed, Record, Recorded
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.stack_plans import Planned
@@ -39,10 +38,8 @@ def plan_create(folder: Path, wanted: Wanted, now: float) -> list[Planned]:
     from herocloud.plan import snapshots
 
     recorded = lookups.read_recorded(folder)
-    found = [lookups.find_record(recorded, name, wanted.stack, kind="vm") for name in wanted.vms]
+    found = [lookups.find_vm(recorded, name, wanted.stack) for name in wanted.vms]
     records = list({(record.stack, record.address): record for record in found}.values())
-    for record in records:
-        _require_vm(record)
     stacks = list(dict.fromkeys(record.stack for record in records))
     if wanted.together and len(stacks) > 1:
         names = ", ".join(f"`{stack}`" for stack in stacks)
@@ -55,7 +52,7 @@ def plan_create(folder: Path, wanted: Wanted, now: float) -> list[Planned]:
         _require_memory(records)
     taking = snapshots.Taking(wanted.name or name_at(now), int(now), wanted.memory, wanted.together, wanted.scheduled, versions)
     return [
-        _planned(
+        stack_plans.without_file(
             snapshots.plan_taking([record for record in records if record.stack == stack], taking, recorded, observed, host.host),
             recorded,
             observed,
@@ -76,7 +73,7 @@ def plan_delete(folder: Path, vm: str, names: Sequence[str], stack: str | None, 
 
     recorded, record, host, observed = _look(folder, vm, stack)
     plan = snapshots.plan_deletion(record, tuple(dict.fromkeys(names)), recorded, observed, host.host, purge=purge)
-    return _planned(plan, recorded, observed, host)
+    return stack_plans.without_file(plan, recorded, observed, host)
 
 
 def plan_restore(folder: Path, vm: str, name: str, stack: str | None, now: float, *, memory: bool) -> Planned:
@@ -85,16 +82,14 @@ def plan_restore(folder: Path, vm: str, name: str, stack: str | None, now: float
 
     recorded, record, host, observed = _look(folder, vm, stack)
     restoring = snapshots.Restoring(name, int(now), memory, _version(record, host))
-    return _planned(snapshots.plan_restoring(record, restoring, recorded, observed, host.host), recorded, observed, host)
+    return stack_plans.without_file(snapshots.plan_restoring(record, restoring, recorded, observed, host.host), recorded, observed, host)
 
 
 def list_all(folder: Path, vms: Sequence[str], stack: str | None) -> list[Snapshot]:
     """List the snapshots of these VMs, or of all, oldest first."""
     recorded = lookups.read_recorded(folder)
     if vms:
-        records = [lookups.find_record(recorded, name, stack, kind="vm") for name in vms]
-        for record in records:
-            _require_vm(record)
+        records = [lookups.find_vm(recorded, name, stack) for name in vms]
     else:
         records = [record for record in lookups.records_of(recorded, stack) if record.kind == "vm"]
     if not records:
@@ -131,15 +126,9 @@ def of_vm(record: Record, seen: Mapping[str, Part]) -> list[Snapshot]:
 
 def _look(folder: Path, vm: str, stack: str | None) -> tuple[Recorded, Record, Hosting, Observed]:
     recorded = lookups.read_recorded(folder)
-    record = lookups.find_record(recorded, vm, stack, kind="vm")
-    _require_vm(record)
+    record = lookups.find_vm(recorded, vm, stack)
     host = inputs.find_host(folder, recorded)
     return recorded, record, host, stack_plans.look(host, (record.stack,))
-
-
-def _require_vm(record: Record) -> None:
-    if record.kind != "vm":
-        raise Refused([Diagnostic("not-a-vm", "Not a VM", f"`{record.address}` is a {record.kind}.", address=record.address)])
 
 
 def _require_memory(records: Sequence[Record]) -> None:
@@ -155,7 +144,3 @@ def _version(record: Record, host: Hosting, sid: str | None = None) -> str:
     from herocloud.providers import registry
 
     return registry.hypervisor(record.provider).version(host.context, sid) or ""
-
-
-def _planned(plan: Plan, recorded: Recorded, observed: Observed, host: Hosting) -> Planned:
-    return Planned(plan, Desired(plan.stack, ()), recorded, observed, host)

@@ -52,6 +52,11 @@ class Planned(NamedTuple):
     """Why it came out differently than the one that was shown before it."""
 
 
+def without_file(plan: Plan, recorded: Recorded, observed: Observed | None, hosting: Hosting) -> Planned:
+    """Put a plan that no stack file asked for together with what it was made from."""
+    return Planned(plan, Desired(plan.stack, ()), recorded, observed, hosting)
+
+
 def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = False) -> Planned:
     """Plan a stack; raises Refused when the input or the host does not allow any plan at all."""
     from herocloud.state import store

@@ -42,7 +42,7 @@ def export(folder: Path, vm: str, snapshot: str, stack: str | None, target: Path
     from herocloud.providers import registry
 
     recorded = lookups.read_recorded(folder)
-    record = clone_requests.find_vm(recorded, vm, stack)
+    record = lookups.find_vm(recorded, vm, stack)
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, (record.stack,))
     part = clone_requests.snapshot_of(record, recorded, observed, snapshot, 0, must_be=True)
@@ -231,7 +231,7 @@ def plan_import(folder: Path, wanted: ImportWanted, content: Unpacked) -> Planne
     observed = stack_plans.look(host, (STACK,))
     asked = clones.Wanted(name, STACK, "vm import", wanted.slices)
     plan = clones.plan_copy(asked, original, recorded, observed, clone_requests.able(host, vm).host)
-    return clone_requests.planned(plan, recorded, observed, host)
+    return stack_plans.without_file(plan, recorded, observed, host)
 
 
 def _here(recorded: Any) -> Iterator[str]:

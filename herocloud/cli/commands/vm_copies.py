@@ -56,7 +56,7 @@ def with_passing_snapshot(
     call: Call, running: flags.Executing, vm: str, stack: str | None, name: str, now: int, work: Callable[[], int]
 ) -> int:
     """Do the work with a snapshot that is taken before it and deleted after it, whatever became of it."""
-    record = clones.find_vm(lookups.read_recorded(call.folder), vm, stack)
+    record = lookups.find_vm(lookups.read_recorded(call.folder), vm, stack)
     calm = call._replace(quiet=True)
     delete_left(call, running)
     if any(snapshot.name == name for snapshot in snapshots.list_all(call.folder, [record.address], record.stack)):
@@ -122,7 +122,7 @@ def export(
     """
     vm_archives.refuse_target(archive)
     mine = requests.choose_stack(call, stack)
-    record = clones.find_vm(lookups.read_recorded(call.folder), vm, mine)
+    record = lookups.find_vm(lookups.read_recorded(call.folder), vm, mine)
 
     def write(name: str) -> int:
         size = vm_archives.export(call.folder, record.address, name, record.stack, archive)
