@@ -47,7 +47,7 @@ class Ready(NamedTuple):
 
 def find(folder: Path, name: str, stack: str | None) -> Record:
     """Return the record of a VM."""
-    return lookups.find_record(lookups.read_recorded(folder), name, stack, kind="vm")
+    return lookups.find_vm(lookups.read_recorded(folder), name, stack)
 
 
 def find_all(folder: Path, names: Sequence[str], stack: str | None) -> list[Record]:
@@ -61,7 +61,7 @@ def find_all(folder: Path, names: Sequence[str], stack: str | None) -> list[Reco
     found: dict[tuple[str, str], Record] = {}
     for name in names:
         instances = [record for record in known if record.address.partition("[")[0] in (name, f"vm.{name}") and "[" in record.address]
-        for record in instances or [lookups.find_record(recorded, name, stack, kind="vm")]:
+        for record in instances or [lookups.find_vm(recorded, name, stack)]:
             found[record.stack, record.address] = record
     return list(found.values())
 

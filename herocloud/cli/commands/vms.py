@@ -38,7 +38,7 @@ def show(call: Call, name: VM, stack: flags.Stack = None) -> int:
     from herocloud.views import details
 
     recorded = lookups.read_recorded(call.folder)
-    record = lookups.find_record(recorded, name, requests.choose_stack(call, stack), kind="vm")
+    record = lookups.find_vm(recorded, name, requests.choose_stack(call, stack))
     things = lookups.see(call.folder, recorded, record.stack).things
     ended, counters = lookups.say_how_it_ended(call.folder, record), lookups.count(call.folder, record)
     presentation.show(
