@@ -7,7 +7,7 @@ OLDEST, NEWEST = 50, 54
 """Major releases that this provider was written against; others are used, with a word about it."""
 
 TAKES_PLACES = 52
-"""The first release that is told the place of a device on the bus."""
+"""The first release in which a device can be given its place on the bus."""
 TELLS_SIGNALS = 52
 """The first release that says something else of a guest that switched itself off than of a signal."""
 REMOVES_SOCKETS = 53
