@@ -5,7 +5,7 @@ from pathlib import Path
 from herocloud.kits.jsons import Part
 from herocloud.model.guest_access import Signs
 from herocloud.providers.cloud_hypervisor import live_view
-from herocloud.providers.vmm import folders, identity, marks
+from herocloud.providers.vmm import files, identity, marks
 
 _FIRST_BYTE = 120.0
 """Seconds of CPU time in which every kernel that was given a serial console has written to it, also where KVM is slow."""
@@ -21,20 +21,13 @@ def look(data: Path, sid: str) -> Signs | None:
     seen = live_view.look(data, sid)
     power = seen.power if seen is not None else "running"
     before = int(mark.launched.get("said") or 0)
-    seconds, said = identity.cpu_seconds(process.pid), _size_of_log(data, sid) - before
+    seconds, said = identity.cpu_seconds(process.pid), files.written_since(data, sid, before)
     hopeless = ""
     if power == "crashed":
         hopeless = "its kernel panicked"
-    elif said <= 0 and seconds > (_NEXT_BYTE if before else _FIRST_BYTE) and _must_write(mark.machine):
+    elif not said and seconds > (_NEXT_BYTE if before else _FIRST_BYTE) and _must_write(mark.machine):
         hopeless = f"it used {seconds:.0f} s of CPU time without a byte on its serial line; KVM of this host does not run it"
-    return Signs(power, seconds, max(0, said), hopeless, "`hypervisor: qemu`, where KVM is at fault" if hopeless else "")
-
-
-def _size_of_log(data: Path, sid: str) -> int:
-    try:
-        return folders.serial_log(data, sid).stat().st_size
-    except OSError:
-        return 0
+    return Signs(power, seconds, said, hopeless, "`hypervisor: qemu`, where KVM is at fault" if hopeless else "")
 
 
 def _must_write(machine: Part) -> bool:

@@ -180,8 +180,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     if mark.booted is not None:
         work.progress(f"the process before this one is gone: {endings.say_how_it_ended(data, sid) or 'nobody knows how'}", None)
         clear(data, sid, mark)
-    log = folders.serial_log(data, sid)
-    said = log.stat().st_size if log.exists() else 0
+    said = files.size_of_log(data, sid)
     launched = {"release": installed.release.major, "version": str(installed.release), "program": installed.path, "said": said}
     mark = mark._replace(booted=identity.boot_id(), launched=launched)
     given = supplies.of_work(work)

@@ -15,7 +15,7 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.model import powers
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import balloon, closed_host, command_inputs, command_line, hotplug, kvm_probe, layouts, qmp, queries, vitals
+from herocloud.providers.qemu import balloon, closed_host, command_inputs, command_line, hotplug, kvm_probe, layouts, qmp, queries
 from herocloud.providers.qemu.command_line import Layout, Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import Work
@@ -176,7 +176,7 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     mark = boot_files.hold(place, mark, given, _firmware_of(place, mark, given))
     machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)._replace(waits=waits, layout=layout)
     _hand_over(place, mark, machine, given)
-    said = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": vitals.size_of_log(data, sid)}
+    said = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": files.size_of_log(data, sid)}
     said[closed_host.GUARDED] = closed_host.close(place, mark.machine, given)
     mark = mark._replace(booted=identity.boot_id(), launched={**mark.launched, **said})
     marks.write(data, sid, mark)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from herocloud.kits.jsons import Part
 from herocloud.model.guest_access import Signs
 from herocloud.providers.qemu import command_inputs, kvm_memory, kvm_probe, qmp, queries
-from herocloud.providers.vmm import folders, identity, marks
+from herocloud.providers.vmm import files, identity, marks
 from herocloud.providers.vmm.marks import Mark
 
 _TRIALS = 60.0
@@ -42,9 +42,7 @@ def read(data: Path, sid: str, mark: Mark) -> Vitals | None:
     process = identity.running(data, sid)
     if process is None:
         return None
-    written = size_of_log(data, sid) - int(mark.launched.get("said") or 0)
-    # A look cuts a log that grew long, and then less is there than before.
-    written = written if written >= 0 else size_of_log(data, sid)
+    written = files.written_since(data, sid, int(mark.launched.get("said") or 0))
     accelerator = str(mark.launched.get("accelerator") or "")
     seconds = identity.cpu_seconds(process.pid)
     silent = accelerator == "kvm" and written == 0 and _must_write(mark.machine) and seconds > _patience()
@@ -117,14 +115,6 @@ def look(data: Path, sid: str, address: str, wanted: str) -> Signs | None:
         return signs
     following = kvm_probe.accelerate(program, wanted)
     return signs._replace(way_out=f"with {following.name.upper()}: {following.why}")
-
-
-def size_of_log(data: Path, sid: str) -> int:
-    """Return how long the log of the serial line is."""
-    try:
-        return folders.serial_log(data, sid).stat().st_size
-    except OSError:
-        return 0
 
 
 def _must_write(machine: Part) -> bool:

@@ -39,6 +39,20 @@ def end_of(log: Path, most: int = _END) -> str:
         return ""
 
 
+def size_of_log(data: Path, sid: str) -> int:
+    """Return how long the serial log of a VM is."""
+    try:
+        return folders.serial_log(data, sid).stat().st_size
+    except OSError:
+        return 0
+
+
+def written_since(data: Path, sid: str, before: int) -> int:
+    """Return how much a guest wrote since its log was `before` bytes long; a log that is shorter now had grown, and was cut."""
+    size = size_of_log(data, sid)
+    return size - before if size >= before else max(1, size)
+
+
 def cut_log(log: Path, limit: int = LOG_LIMIT) -> bool:
     """Move what a log holds to its older brother when it has grown beyond `limit`; tells whether it did.
 

@@ -348,3 +348,17 @@ def test_a_silent_guest_is_given_up_sooner_where_none_of_its_boots_ever_wrote(be
     said = signs_of_life.look(bench.data, "v1")
     assert bool(said.hopeless) == given_up
     assert not given_up or "300 s of CPU time without a byte" in said.hopeless
+
+
+def test_a_guest_whose_log_was_cut_since_it_booted_has_written(bench: Any, monkeypatch) -> None:
+    bench.running()
+    bench.power("vm.stop", "running", "stopped")
+    log = folders.serial_log(bench.data, "v1")
+    log.write_text("what earlier boots wrote\n" * 1000)
+    bench.power("vm.boot", "stopped", "running")
+    log.write_text("")
+    monkeypatch.setattr(signs_of_life.identity, "cpu_seconds", lambda _pid: 3000.0)
+    monkeypatch.setattr(signs_of_life, "_must_write", lambda _machine: True)
+    signs = signs_of_life.look(bench.data, "v1")
+    assert (signs.hopeless, signs.power) == ("", "running")
+    assert signs.serial_bytes > 0
