@@ -4,7 +4,6 @@ import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from herocloud.apply.inspection import Rest
 from herocloud.cli import exit_codes, flags, presentation, requests, terminal
@@ -183,8 +182,7 @@ def open_streams(call: Call, into: Path | None) -> Iterator[Streams]:
         outlets = [Outlet(call.screen.result_sink())] if call.json else []
         file = None
         if into is not None:
-            sink: TextIO = stack.enter_context(into.open("w", encoding="utf-8"))
-            file = Outlet(sink)
+            file = Outlet(stack.enter_context(presentation.open_file(into)))
             outlets.append(file)
         yield Streams(Stream(*outlets) if outlets else None)
         if file is not None and file.broken is not None:

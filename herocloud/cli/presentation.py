@@ -1,8 +1,9 @@
 """Hands the result of an operation to the right view: text or JSON on the screen, and the files that flags name."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from herocloud.cli import exit_codes, flags, terminal
 from herocloud.cli.command import Call
@@ -116,6 +117,11 @@ def _with_notes(plan: Plan, notes: Sequence[Diagnostic]) -> Plan:
     return annotation.with_diagnostics(plan, (*notes, *plan.diagnostics))
 
 
+def open_file(path: Path) -> TextIO:
+    """Open a view's file; a new one is never for others to write to, whatever the umask."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o644), "w", encoding="utf-8")
+
+
 def write(path: Path, text: str) -> None:
     """Write a view's file; `-` is the standard output, as everywhere else."""
     text = text if text.endswith("\n") else text + "\n"
@@ -123,4 +129,5 @@ def write(path: Path, text: str) -> None:
         # A reader that has seen enough has not failed.
         terminal.open_screen({}, no_color=True).raw_result(text)
     else:
-        path.write_text(text, encoding="utf-8")
+        with open_file(path) as file:
+            file.write(text)

@@ -1,6 +1,8 @@
 """Views that go to files: one plan, one apply, every form at once."""
 
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -54,3 +56,15 @@ def test_a_report_is_one_page(herocloud: Any, applied: Path) -> None:
     page = _read(herocloud, "state.html")
     assert "vm.web[0]" in page
     assert "<script" not in page
+
+
+def test_files_of_views_are_not_for_others_to_write_to_whatever_the_umask(herocloud: Any, applied: Path) -> None:
+    before = os.umask(0)
+    try:
+        herocloud.done("plan", *FORMS)
+        herocloud.done("apply", "-y", "--json-into", "a.json")
+        herocloud.done("report")
+    finally:
+        os.umask(before)
+    names = [*FORMS[1::2], "a.json", "report.html"]
+    assert {name: stat.S_IMODE((herocloud.folder / name).stat().st_mode) for name in names} == dict.fromkeys(names, 0o644)
