@@ -35,11 +35,19 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600, *, draft: Path 
             faults.reached("file.fsync")
             os.fsync(stream.fileno())
         faults.reached("file.rename")
-        temporary.replace(path)
+        _rename(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    try:
+        temporary.replace(path)
+    except IsADirectoryError as error:
+        # Nobody can do anything about the draft, which is gone when this is read.
+        raise IsADirectoryError(error.errno, error.strerror, str(path)) from None
 
 
 def write_where_named(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -25,6 +25,10 @@ class RecordedMachines(Memory):
         """Return the sid of the VM that is recorded under a name."""
         return self._by_name.get((stack, address))
 
+    def is_foreign(self, lineage: str) -> bool:
+        """Return whether the mark of a VM that is not recorded names another state, from which it would have to be taken over."""
+        return lineage != self._recorded.lineage
+
     @cached_property
     def _by_sid(self) -> dict[str, Record]:
         records = (record for of_stack in self._recorded.records.values() for record in of_stack.values())

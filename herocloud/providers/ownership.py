@@ -55,7 +55,10 @@ def read_owner(folder: Path) -> Owner | None:
 
 
 def find_owner(folder: Path, memory: Memory = recollections.NOTHING) -> tuple[Owner | None, str]:
-    """Return whose the folder of a VM is, and what is wrong with the file that says so: the state is believed about a VM that it knows."""
+    """Return whose the folder of a VM is, and what is wrong with the file that says so.
+
+    The state is believed about a VM that it knows. One that another state made is told of, because who adopts it writes the file again.
+    """
     flaw = ""
     try:
         said = read_owner(folder)
@@ -63,13 +66,17 @@ def find_owner(folder: Path, memory: Memory = recollections.NOTHING) -> tuple[Ow
         said, flaw = None, unreadable(folder / FILE)
     remembered = memory.of_sid(folder.name)
     if remembered is None:
-        return said, ""
+        return said, _name(said) if said is not None and memory.is_foreign(said.lineage) else ""
     known = Owner(remembered.stack, remembered.address, remembered.lineage)
     if said is not None and not _is_of_another(folder, said, known, memory):
         return said, ""
     if said is not None:
-        flaw = f"says `{said.address}` of stack `{said.stack}`, state {said.lineage}"
+        flaw = _name(said)
     return known, flaw or GONE
+
+
+def _name(owner: Owner) -> str:
+    return f"`{owner.address}` of stack `{owner.stack}`, state {owner.lineage}"
 
 
 def unreadable(path: Path) -> str:

@@ -26,5 +26,9 @@ class Memory:
         """Return the sid of the VM that is recorded under a name."""
         return None
 
+    def is_foreign(self, lineage: str) -> bool:  # noqa: ARG002  (as above)
+        """Return whether the mark of a VM that is not recorded names another state, from which it would have to be taken over."""
+        return False
+
 
 NOTHING = Memory()

@@ -103,3 +103,6 @@ def test_a_real_host_is_taken_over_too(stand_in: Any, tmp_path: Path) -> None:
     after = dict(seen(stand_in.data_folder))
     assert {name: parts for name, parts in after.items() if name in before} == before
     require_nothing_twice(stand_in.data_folder, 3)
+    # Another state's marks would be refused by the next change.
+    stand_in.done("destroy", "-y", "-q")
+    assert set(seen(stand_in.data_folder)) == set()

@@ -25,6 +25,14 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["plan"]
 
 
+def test_a_folder_in_the_place_of_a_file_is_named_itself_and_not_the_draft(tmp_path: Path) -> None:
+    (tmp_path / "plan").mkdir()
+    with pytest.raises(IsADirectoryError) as refused:
+        durable_files.write_durably(tmp_path / "plan", b"new", draft=tmp_path / ".plan.new")
+    assert refused.value.filename == str(tmp_path / "plan")
+    assert [path.name for path in tmp_path.iterdir()] == ["plan"]
+
+
 @pytest.mark.parametrize("point", ["file.open", "file.fsync", "file.rename"])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     target = tmp_path / "plan"

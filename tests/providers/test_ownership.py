@@ -122,7 +122,7 @@ def test_what_a_folder_says_is_weighed_with_what_the_state_knows(tmp_path: Path)
     web = tmp_path / "v1"
     for wrong in (WEB._replace(lineage="two"), WEB._replace(stack="other"), WEB._replace(address="vm.db")):
         ownership.write_owner(web, wrong)
-        assert ownership.find_owner(web, _Known()) == (WEB, f"says `{wrong.address}` of stack `{wrong.stack}`, state {wrong.lineage}")
+        assert ownership.find_owner(web, _Known()) == (WEB, f"`{wrong.address}` of stack `{wrong.stack}`, state {wrong.lineage}")
         assert ownership.find_owner(web) == (wrong, "")
     # A rename was made, and its answer got lost; or it made way for another one.
     ownership.write_owner(web, WEB._replace(address="vm.front"))

@@ -231,7 +231,8 @@ class MachineDriver:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
             grants.give(self._folder, sid, given.needs_of(boot_files.with_held(self._folder, sid, target)))
             self._keep_out(sid)
-            self._control.change(place, mark, target, given, work)
+            if not (probes.lost_of(work) and same(mark.machine, target)):
+                self._control.change(place, mark, target, given, work)
         elif work.step.kind == "vm.create" and not same(mark.machine, target):
             raise Conflict(f"File exists: `{work.step.address}` has a different machine already")
         half()

@@ -33,8 +33,10 @@ def owner_of(work: Work) -> Owner:
 
 def lost_of(work: Work) -> frozenset[str]:
     """Return what a step on a machine finds lost of the files that say what and whose it is (`powers.LOST`)."""
-    before = work.step.before
-    return powers.LOST.intersection(before) if work.step.part == "machine" and isinstance(before, dict) else frozenset()
+    step = work.step
+    if step.part != "machine" or not isinstance(step.before, dict) or step.after is None:
+        return frozenset()
+    return powers.LOST.intersection(step.before)
 
 
 def probe_name(data: Path, sid: str, work: Work) -> Probe:
