@@ -135,6 +135,11 @@ SNAPSHOT = "snapshot."
 """What the names of these parts begin with."""
 
 
+def copy_file(disk: str) -> str:
+    """Return what the copy of a disk is called in the folder of a snapshot, and in an archive."""
+    return f"{disk}.raw"
+
+
 ANOTHER = "another file"
 LOST, REPLACED = "removed, and still open as ", "replaced, and the old one is still open as "
 """How `file` of a disk or volume begins when a process has a file open that has no name any more; the way to it follows.

@@ -15,7 +15,7 @@ import herocloud
 from herocloud.kits import jsons, sparse_archives
 from herocloud.kits.jsons import Json
 from herocloud.kits.sparse_archives import Archive, BadArchive, Limits
-from herocloud.model import ids
+from herocloud.model import ids, parts
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.hosts import Host
@@ -52,7 +52,7 @@ def export(folder: Path, vm: str, snapshot: str, stack: str | None, target: Path
     members: list[tuple[str, Path | bytes]] = []
     disks: list[Json] = []
     for disk in part["disks"]:
-        file = snapshots.file_of(disk["disk"])
+        file = parts.copy_file(disk["disk"])
         members.append((file, images.data(host.context, snapshots.origin_of(record, snapshot, part, disk["disk"]))))
         disks.append({"disk": disk["disk"], "file": file, "size": disk["size"]})
     payload = _payload(folder, record)

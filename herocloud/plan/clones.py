@@ -24,6 +24,8 @@ from herocloud.plan.draft import Draft
 from herocloud.plan.scope import PlanOptions
 
 _COPIES = {"disk.create": "disk.copy", "volume.create": "volume.copy"}
+_LONGEST = 63
+"""Letters of a name."""
 
 
 class Original(NamedTuple):
@@ -191,9 +193,6 @@ def _volumes(
         made.append(Resource(address, "volume", new, None, {"size": size}, literal=True))
         uses.append({"volume": new, "readonly": False})
     return made, uses
-
-
-_LONGEST = 63
 
 
 def _left_behind(original: Original, address: Address, standing: Mapping[Address, Record], wanted: Wanted) -> Iterator[Diagnostic]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from herocloud.kits import jsons, sizes
 from herocloud.kits.jsons import Json, Part
-from herocloud.model import ids, powers
+from herocloud.model import ids, parts, powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName, StepId
@@ -270,13 +270,8 @@ def _restore(
 
 def origin_of(record: Record, name: str, snapshot: Part, disk: str) -> dict[str, Json]:
     """Say where the data of one disk of a snapshot lies; for its memory the disk is empty."""
-    path = f"{snapshot['path']}/{file_of(disk)}" if disk else snapshot["path"]
+    path = f"{snapshot['path']}/{parts.copy_file(disk)}" if disk else snapshot["path"]
     return {"stack": record.stack, "address": record.address, "snapshot": name, "disk": disk, "path": path}
-
-
-def file_of(disk: str) -> str:
-    """Return what the copy of a disk is called in its snapshot."""
-    return f"{disk}.raw"
 
 
 def _restored(scene: _Scene, record: Record, steps: Sequence[Step], name: str, note: str) -> Change:

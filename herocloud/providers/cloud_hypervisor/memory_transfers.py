@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from herocloud.providers.cloud_hypervisor.machine_models import VmConfig
 
 CONFIG, STATE, MEMORY = "config.json", "state.json", "memory-ranges"
+_FILES_OF_A_PAYLOAD = ("kernel", "initramfs", "firmware")
 
 Reached = Callable[[str], None]
 """Hears how far a step is."""
@@ -92,9 +93,6 @@ def moved(saved: Any, now: Any, work: Work) -> Any:
         if devices:
             config[kind] = [{**device, field: there[device["id"]]} for device in devices]
     return config
-
-
-_FILES_OF_A_PAYLOAD = ("kernel", "initramfs", "firmware")
 
 
 def _move(

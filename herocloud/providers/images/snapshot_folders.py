@@ -9,6 +9,7 @@ from pathlib import Path
 from herocloud.kits import durable_files
 from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import show_size
+from herocloud.model import parts
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import ownership, snapshot_memory
 from herocloud.providers.images import copies, image_folders, marks, part_states, tombstones
@@ -85,7 +86,7 @@ class Snapshots(Parts):
                 raise Permanent(f"`{disk['disk']}` of `{work.step.address}` is gone: `{source}` does not exist")
             copies.clone(
                 source,
-                draft / f"{disk['disk']}.raw",
+                draft / parts.copy_file(disk["disk"]),
                 cancelled=work.cancelled,
                 told=lambda done, _all, before=before: work.progress(f"copying {show_size(total)}", (before + done) / total),  # type: ignore[misc]
                 before_copy=lambda source=source: self._room.require_for_copy(  # type: ignore[misc]
