@@ -16,7 +16,7 @@ from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.cloud_hypervisor import hardware, machine_config, readings, slots
 from herocloud.providers.cloud_hypervisor.client import Client, Refusal
 from herocloud.providers.cloud_hypervisor.readings import Reading
-from herocloud.providers.vmm import device_names, files
+from herocloud.providers.vmm import device_names, huge_pages
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.supplies import Supplies
 
@@ -208,7 +208,7 @@ def _set_memory(change: Change, noted: int, wanted: int, *, huge: bool) -> None:
             )
     if before != wanted:
         if huge:
-            files.require_huge_pages(wanted - before)
+            huge_pages.require(wanted - before)
         change.told(f"{'plugging in' if wanted > before else 'unplugging'} memory", None)
         change.client.resize({"desired_ram": wanted})
     if not _wait(change, lambda: change.look().actual_memory == wanted):

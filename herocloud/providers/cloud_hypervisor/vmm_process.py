@@ -36,6 +36,7 @@ from herocloud.providers.vmm import (
     files,
     folders,
     grants,
+    huge_pages,
     identity,
     launch,
     machine_process,
@@ -176,7 +177,7 @@ def _start(place: Place, mark: Mark, work: Work, installed: Installed) -> Identi
     data, sid = place.data, place.sid
     launch.require_free(identity.record_path(data, sid))
     if mark.machine["hugepages"]:
-        files.require_huge_pages(mark.machine["memory"])
+        huge_pages.require(mark.machine["memory"])
     if mark.booted is not None:
         work.progress(f"the process before this one is gone: {endings.say_how_it_ended(data, sid) or 'nobody knows how'}", None)
         clear(data, sid, mark)

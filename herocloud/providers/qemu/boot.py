@@ -25,6 +25,7 @@ from herocloud.providers.vmm import (
     files,
     folders,
     grants,
+    huge_pages,
     identity,
     launch,
     machine_process,
@@ -167,8 +168,8 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     if not accelerator.usable:
         raise Permanent(f"{accelerator.name.upper()} is {accelerator.why}")
     if mark.machine["hugepages"]:
-        files.require_huge_pages(mark.machine["memory"])
-    files.remove_runtime(data, sid)
+        huge_pages.require(mark.machine["memory"])
+    folders.remove_runtime_folder(data, sid)
     cages.choose_user(data, sid, place.users)
     folders.make_runtime_folder(data, sid)
     files.cut_log(folders.serial_log(data, sid))

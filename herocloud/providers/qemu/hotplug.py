@@ -16,7 +16,7 @@ from herocloud.model import guest_agreement
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.qemu import balloon, command_inputs, command_line, layouts, queries
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
-from herocloud.providers.vmm import device_names, files
+from herocloud.providers.vmm import device_names, huge_pages
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.supplies import Supplies
 
@@ -199,7 +199,7 @@ def _set_memory(change: Change, wanted: int, *, huge: bool) -> None:
         _require_guest(change, "take part in changing its memory")
     if before != wanted:
         if huge:
-            files.require_huge_pages(wanted - before)
+            huge_pages.require(wanted - before)
         change.told(f"{'plugging in' if wanted > before else 'unplugging'} memory", None)
         change.talk.ask("qom-set", path=path, property="requested-size", value=wanted)
 

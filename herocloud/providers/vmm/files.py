@@ -1,4 +1,4 @@
-"""What lies around a VM: its serial log and its sockets, kept small and cleaned away; and what it needs, required.
+"""The serial log of a VM, kept small; and the files that it needs, required to be there.
 
 The log is written by the VMM itself, which appends and knows no limit. It is cut whenever a command comes by, and by a small shell while
 none does (`log_bounds`): the old half is kept beside it. A process per VM that does nothing but copy would keep the limit at every instant,
@@ -9,9 +9,7 @@ import fcntl
 import os
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
-from herocloud.kits import sizes
 from herocloud.model.errors import Permanent
 from herocloud.providers.vmm import folders
 
@@ -88,43 +86,3 @@ def _cut(log: Path, limit: int) -> bool:
             size = grown
         os.truncate(log, 0)
     return True
-
-
-class HugePages(NamedTuple):
-    """The huge pages that a host set aside."""
-
-    total: int
-    free: int
-    """Those that are neither used nor promised."""
-    size: int
-    """Bytes of each."""
-
-
-def huge_pages(memory: Path = Path("/proc/meminfo")) -> HugePages:
-    """Look at the huge pages of this host. It sets them aside, and what it has promised to others is not free."""
-    lines = dict(line.split(":", 1) for line in memory.read_text().splitlines() if ":" in line)
-    names = ("HugePages_Total", "HugePages_Free", "HugePages_Rsvd", "Hugepagesize")
-    total, unused, promised, kib = (int(lines.get(name, "0").split()[0]) for name in names)
-    return HugePages(total, unused - promised, kib * 1024)
-
-
-def require_huge_pages(size: int, memory: Path = Path("/proc/meminfo")) -> None:
-    """Refuse to begin what would end for want of huge pages."""
-    _, free, page = huge_pages(memory)
-    if free * page < size:
-        needed = -(-size // page) if page else 0
-        raise Permanent(
-            f"{sizes.show_size(size)} of memory in huge pages takes {needed} of them, and {free} are free; "
-            "`sysctl vm.nr_hugepages=N` sets them aside"
-        )
-
-
-def remove_runtime(data: Path, sid: str) -> None:
-    """Remove the sockets of a VM, and the folders above them that hold nothing more."""
-    folder = folders.runtime_folder(data, sid)
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.parent.rmdir()
-    except OSError:
-        # Other VMs have theirs there, or it was never made.
-        return

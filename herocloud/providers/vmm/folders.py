@@ -8,6 +8,7 @@ serial log. Sockets lie in a folder that a reboot empties, under a short digest 
 import functools
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,6 +90,17 @@ def make_runtime_folder(data: Path, sid: str) -> Path:
             raise _cannot_make(folder, error) from error
         return folder
     raise Permanent(f"`{folder}` cannot be made: somebody keeps removing `{folder.parent}`; sockets of VMs lie there")
+
+
+def remove_runtime_folder(data: Path, sid: str) -> None:
+    """Remove the sockets of a VM, and the folders above them that hold nothing more."""
+    folder = runtime_folder(data, sid)
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.parent.rmdir()
+    except OSError:
+        # Other VMs have theirs there, or it was never made.
+        return
 
 
 def orders_path(record: Path) -> Path:

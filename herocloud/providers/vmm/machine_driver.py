@@ -25,7 +25,7 @@ from herocloud.providers.seam import Found, Probe, Work
 from herocloud.providers.vmm import (
     boot_files,
     cages,
-    files,
+    folders,
     grants,
     kept_memory,
     loopback,
@@ -259,7 +259,7 @@ class MachineDriver:
         else:
             # Without the rest of its folder nobody would know whose process that is.
             mark_recovery.require_none(self._folder, sid, work.step.address, thorough=True)
-        files.remove_runtime(self._folder, sid)
+        folders.remove_runtime_folder(self._folder, sid)
         grants.take_back(self._folder, sid, Needs())
         user = users.read(self._folder, sid)
         memory_folders.remove(self._folder, sid)

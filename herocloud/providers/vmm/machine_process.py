@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from herocloud.providers.vmm import files, folders, identity, launch, marks
+from herocloud.providers.vmm import folders, identity, launch, marks
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.marks import Mark
 
@@ -45,4 +45,4 @@ def forget(data: Path, sid: str, mark: Mark) -> None:
     launch.forget(identity.record_path(data, sid))
     for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
         path.unlink(missing_ok=True)
-    files.remove_runtime(data, sid)
+    folders.remove_runtime_folder(data, sid)

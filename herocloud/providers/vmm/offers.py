@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import sizes
-from herocloud.providers.vmm import cages, control_groups, files, launch, loopback, users
+from herocloud.providers.vmm import cages, control_groups, huge_pages, launch, loopback, users
 from herocloud.providers.vmm.cages import Depth
 from herocloud.providers.vmm.users import Range
 
@@ -77,7 +77,7 @@ def _limits() -> Offer:
 def _huge_pages() -> Offer:
     name = "VMM: huge pages"
     try:
-        pages = files.huge_pages()
+        pages = huge_pages.read()
     except OSError as error:
         return Offer(name, False, f"what the host sets aside cannot be read ({error.strerror})", "give herocloud /proc/meminfo to read")
     if not pages.size:

@@ -19,7 +19,7 @@ from herocloud.model.specs import VmSpec
 from herocloud.model.words import Impact
 from herocloud.providers.cloud_hypervisor import planning, slots, vmm_process
 from herocloud.providers.seam import Attachment, Found, Tap
-from herocloud.providers.vmm import files, virtiofs
+from herocloud.providers.vmm import huge_pages, virtiofs
 from tests.providers.cloud_hypervisor.conftest import until
 
 MIB = 1024**2
@@ -321,10 +321,10 @@ def test_a_balloon_as_large_as_the_memory_at_boot_takes_a_power_cycle(bench: Any
 def test_huge_pages_take_a_power_cycle(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     if not bench.real:
         # It takes none from the host.
-        monkeypatch.setattr(files, "require_huge_pages", lambda _size: None)
+        monkeypatch.setattr(huge_pages, "require", lambda _size: None)
     else:
         try:
-            files.require_huge_pages(128 * MIB)
+            huge_pages.require(128 * MIB)
         except Permanent as error:
             pytest.skip(f"needs huge pages: {error}")
     bench.running()

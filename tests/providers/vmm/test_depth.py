@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.providers.vmm import cages, connection_guard, files, folders, loopback, offers, users
+from herocloud.providers.vmm import cages, connection_guard, folders, huge_pages, loopback, offers, users
 from herocloud.providers.vmm.cages import Depth
-from herocloud.providers.vmm.files import HugePages
+from herocloud.providers.vmm.huge_pages import HugePages
 from herocloud.providers.vmm.users import Range
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -61,7 +61,7 @@ def test_an_ordinary_user_keeps_its_own(monkeypatch, tmp_path: Path) -> None:
     ],
 )
 def test_huge_pages_are_told_with_the_way_to_get_them(monkeypatch, tmp_path: Path, pages: HugePages, says: str, way_out: str) -> None:
-    monkeypatch.setattr(files, "huge_pages", lambda: pages)
+    monkeypatch.setattr(huge_pages, "read", lambda: pages)
     said = {one.name: one for one in offers.offers(tmp_path)}["VMM: huge pages"]
     assert (said.says, said.ok) == (says, not way_out)
     assert way_out in said.way_out
@@ -70,7 +70,7 @@ def test_huge_pages_are_told_with_the_way_to_get_them(monkeypatch, tmp_path: Pat
 def test_huge_pages_that_are_promised_are_not_free(tmp_path: Path) -> None:
     told = tmp_path / "meminfo"
     told.write_text("HugePages_Total:   10\nHugePages_Free:    8\nHugePages_Rsvd:    3\nHugepagesize:    2048 kB\n")
-    assert files.huge_pages(told) == HugePages(10, 5, 2 * 1024**2)
+    assert huge_pages.read(told) == HugePages(10, 5, 2 * 1024**2)
 
 
 @pytest.mark.root

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.vmm import files, folders
+from herocloud.providers.vmm import files, folders, huge_pages
 
 
 def test_sockets_have_short_names_however_deep_the_data_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,11 +53,11 @@ def test_the_folder_of_the_sockets_goes_with_the_last_vm(tmp_path: Path, monkeyp
     monkeypatch.setattr(folders, "base", lambda _environment=None: tmp_path / "run" / "herocloud")
     one, other = (folders.make_runtime_folder(tmp_path, sid) for sid in ("v1", "v2"))
     assert one.stat().st_mode & 0o777 == 0o700
-    files.remove_runtime(tmp_path, "v1")
+    folders.remove_runtime_folder(tmp_path, "v1")
     assert other.exists()
-    files.remove_runtime(tmp_path, "v2")
+    folders.remove_runtime_folder(tmp_path, "v2")
     assert not one.parent.exists()
-    files.remove_runtime(tmp_path, "v2")
+    folders.remove_runtime_folder(tmp_path, "v2")
 
 
 def test_a_log_that_may_not_be_written_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,15 +71,15 @@ def test_a_log_that_may_not_be_written_is_left_as_it_is(tmp_path: Path, monkeypa
 def test_huge_pages_are_counted_before_anything_starts(tmp_path: Path) -> None:
     memory = tmp_path / "meminfo"
     memory.write_text("MemTotal: 1 kB\nHugePages_Free:      64\nHugepagesize:       2048 kB\n")
-    files.require_huge_pages(128 * 1024**2, memory)
+    huge_pages.require(128 * 1024**2, memory)
     with pytest.raises(Permanent, match=r"130 MiB .* takes 65 of them, and 64 are free"):
-        files.require_huge_pages(130 * 1024**2, memory)
+        huge_pages.require(130 * 1024**2, memory)
     memory.write_text("MemTotal: 1 kB\nHugePages_Free:      64\nHugePages_Rsvd:        4\nHugepagesize:       2048 kB\n")
     with pytest.raises(Permanent, match=r"122 MiB .* takes 61 of them, and 60 are free"):
-        files.require_huge_pages(122 * 1024**2, memory)
+        huge_pages.require(122 * 1024**2, memory)
     memory.write_text("MemTotal: 1 kB\n")
     with pytest.raises(Permanent, match="0 are free"):
-        files.require_huge_pages(1, memory)
+        huge_pages.require(1, memory)
 
 
 def test_what_a_plan_counts_for_a_vm_holds_its_logs_and_a_seed() -> None:
@@ -97,7 +97,7 @@ def test_a_vm_that_ends_does_not_take_the_folder_away_from_one_that_begins(tmp_p
     def mkdir(path: Path, *arguments: object, **options: object) -> None:
         if path == wanted and not ended:
             ended.append("v1")
-            files.remove_runtime(tmp_path, "v1")
+            folders.remove_runtime_folder(tmp_path, "v1")
         make(path, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
