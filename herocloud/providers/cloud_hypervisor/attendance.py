@@ -29,8 +29,8 @@ def of(data: Path, sid: str) -> Launch:
         command=[str(program), str(folders.machine_folder(data, sid)), str(folders.runtime_folder(data, sid))],
         socket=folders.console_socket(data, sid),
         restart="on-failure",
-        environment={identity.TOKEN: f"{identity.token(data, sid)}{_NAME}"},
-        unit=f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}",
+        environment=identity.environment(data, sid, _NAME),
+        unit=identity.unit(data, sid, _NAME),
         cage=cages.beside(data, sid, sys.executable, [program]),
         python=program,
     )

@@ -169,6 +169,16 @@ def token(data: Path, sid: str) -> str:
     return f"{folders.runtime_root(data).name}/{sid}"
 
 
+def environment(data: Path, sid: str, companion: str = "") -> dict[str, str]:
+    """Return the environment of a process that belongs to a VM: what marks it, and nothing else."""
+    return {TOKEN: f"{token(data, sid)}{companion}"}
+
+
+def unit(data: Path, sid: str, companion: str = "") -> str:
+    """Name the unit of a process that belongs to a VM, where systemd runs."""
+    return f"herocloud-{folders.runtime_root(data).name}-{sid}{companion}"
+
+
 def send(identity: Identity, number: signal.Signals) -> None:
     """Send a signal to a process after proving who it is; one that is gone needs none."""
     descriptor = _open(identity.pid)

@@ -48,8 +48,8 @@ class VmmRestarter:
         """Put a new shell beside a process that should have one and has none; tells whether it did."""
         if not launch.is_kept(self._record) or self.stands() or identity.running(self._data, self._sid) is None:
             return False
-        environment = {identity.TOKEN: identity.token(self._data, self._sid)}
-        unit = f"herocloud-{folders.runtime_root(self._data).name}-{self._sid}"
+        environment = identity.environment(self._data, self._sid)
+        unit = identity.unit(self._data, self._sid)
         launch.adopt(Launch(self._record, (), Path(), "", environment, unit))
         return True
 

@@ -73,8 +73,8 @@ def bring_back(data: Path, sid: str, part: Part, address: str) -> None:
 
 
 def _launch_of(data: Path, sid: str, number: int, share: Share, command: list[str]) -> Launch:
-    environment = {identity.TOKEN: f"{identity.token(data, sid)}{_NAME}{number}"}
-    unit = f"herocloud-{folders.runtime_root(data).name}-{sid}{_NAME}{number}"
+    name = f"{_NAME}{number}"
+    environment, unit = identity.environment(data, sid, name), identity.unit(data, sid, name)
     # It serves files of all users and so needs its own rights; the VM's user gets to the socket, and to nothing else of it.
     own = _record(data, sid, number)
     return Launch(own, command, share.socket, "always", environment, unit, listens=share.socket, client=users.of(data, sid))
