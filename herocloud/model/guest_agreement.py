@@ -11,6 +11,8 @@ from herocloud.model.specs import plugged
 
 PAUSED = "needs a power-cycle: a paused guest cannot take part (live once it is resumed)"
 """Why a change that is live on a running VM is not on one that stays paused."""
+_NAMED, _DEVICES = ("volumes", "networks"), ("volumes", "networks", "mycelium")
+"""The fields that hold devices; those of the first two stand there by name, and a name may be that of a field."""
 _TOLD = frozenset({"size", "rate", "open", "download", "upload", "address", "prefix", "gateway"})
 """What changes about a device that stays plugged in."""
 
@@ -19,19 +21,25 @@ _ASKED = ("vcpus", "memory", "volumes", "nics", LEAVING)
 """The values of a machine that its guest may have to agree to, by their own names."""
 
 
+def plugs(path: str) -> bool:
+    """Return whether a change of the field at `path` plugs a device in or takes one out; `mycelium.open[1]` is about `open`."""
+    top, *about = path.split(".")
+    told = about[1:] if top in _NAMED else about
+    return top in _DEVICES and _TOLD.isdisjoint(name.partition("[")[0] for name in told)
+
+
 def is_asked(path: str, before: Json, after: Json) -> bool:
     """Return whether the guest has to take part in a change of the field at `path`, of a VM or of its machine."""
-    top, _, rest = path.partition(".")
     if path == "vcpus":
         return bool(before and after and after < before)
     if path in ("memory", LEAVING):
         return True
-    if top not in ("volumes", "networks", "mycelium"):
+    if not plugs(path):
         return False
     if isinstance(before, list) and isinstance(after, list):
         return _lets_go(before, after)
     # What was not there is only plugged in, and the guest finds it when it goes on.
-    return before is not None and not _TOLD.intersection(rest.split("."))
+    return before is not None
 
 
 def is_asked_in(before: Part, after: Part) -> bool:

@@ -7,6 +7,7 @@ the program that runs them: a second copy would one day promise something else.
 from collections.abc import Mapping
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import guest_agreement
 from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers.seam import Verdict
@@ -34,16 +35,12 @@ EVERYWHERE: Mapping[str, Verdict] = {
 }
 """By path; the longest matching path counts, and what is not named changes live."""
 
-_DEVICES = ("networks", "volumes", "mycelium")
-_OF_PLUGGED = (".rate", ".download", ".upload", ".size", ".open")
-"""What changes about a device that stays plugged in."""
-
 
 def of_values(path: str, before: Json, after: Json, spec: Spec) -> Verdict | None:
     """Judge the fields whose cost hangs on their values; nothing for all others."""
     if path == "root_disk.size":
         return LIVE if after >= before else Verdict(Impact.DATA, "a disk cannot shrink: root disk is destroyed")
-    if (path.startswith("networks") and path.endswith(".address")) or path.startswith("mycelium.address"):
+    if (path.startswith("networks.") and path.endswith(".address") and not guest_agreement.plugs(path)) or path == "mycelium.address":
         return Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its addresses at boot")
     if path == "image_id.source" and (before is None or after is None or spec.get("root_disk") is None):
         return DISK_LOST if before else POWER_CYCLE
@@ -76,11 +73,6 @@ def of_balloon(after: Json, machine: Part) -> Verdict:
     if machine is not None and (after or 0) >= machine["boot_memory"]:
         return Verdict(Impact.REBOOT, "as much as it booted with, or more, needs a power-cycle")
     return LIVE
-
-
-def is_plugging(path: str) -> bool:
-    """Return whether a change of the field at `path` plugs a device in or takes one out."""
-    return path.startswith(_DEVICES) and not path.endswith(_OF_PLUGGED)
 
 
 def count_plugged(spec: Spec) -> int:

@@ -150,3 +150,21 @@ def test_it_is_asked_by_names_of_fields_and_of_values_alike() -> None:
     assert guest_agreement.is_asked("mycelium", {"slot": 0}, None)
     assert not guest_agreement.is_asked("mycelium", None, {"slot": 0})
     assert not guest_agreement.is_asked("networks.lan.rate", None, {"download": 1})
+
+
+def test_ports_that_the_overlay_may_reach_are_closed_without_the_guest(site: Any) -> None:
+    opened = STACK.replace("state: paused", "state: paused, mycelium: {open: [80, 443]}") + 'mycelium: {peers: ["tcp://192.0.2.1:9651"]}\n'
+    site.write(opened)
+    site.done("apply", "-y")
+    site.write(opened.replace("80, 443", "80"))
+    said = site.done("plan").out
+    assert "~ vm.web   update live   mycelium.open[1] 443/tcp → none\n" in said
+    assert PAUSED not in said
+
+
+@pytest.mark.parametrize("name", ["gateway", "size", "lan"])
+def test_a_device_may_be_called_like_a_field(name: str) -> None:
+    for kind in ("networks", "volumes"):
+        assert guest_agreement.plugs(f"{kind}.{name}")
+        assert guest_agreement.is_asked(f"{kind}.{name}", {"slot": 0}, None)
+        assert not guest_agreement.plugs(f"{kind}.{name}.size")

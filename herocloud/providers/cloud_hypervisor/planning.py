@@ -6,7 +6,7 @@ limits of a disk that cannot be unplugged, pinning that has to survive a reset o
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model import powers
+from herocloud.model import guest_agreement, powers
 from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers import costs
@@ -48,7 +48,7 @@ def judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, *, ac
     known = costs.of_values(path, before, after, spec)
     if known is not None:
         return known
-    if costs.is_plugging(path):
+    if guest_agreement.plugs(path):
         return costs.of_plugging(spec, machine, slots.MOST_PLUGGED)
     return costs.look_up(_COSTS, path)
 

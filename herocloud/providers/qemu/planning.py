@@ -8,6 +8,7 @@ emulation its guests find no clock to measure their processor by, and hang on a 
 from collections.abc import Callable
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.model import guest_agreement
 from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers import costs
@@ -51,7 +52,7 @@ def _judge(path: str, before: Json, after: Json, spec: Spec, machine: Part, slot
     known = costs.of_values(path, before, after, spec)
     if known is not None:
         return known
-    if costs.is_plugging(path):
+    if guest_agreement.plugs(path):
         return _judge_plugging(spec, machine, slots)
     if path == "root_disk.direct" and isinstance(before, dict) and isinstance(after, dict) and before["direct"] == after["direct"]:
         # The whole of `root` is judged under this name, and its rate changes live.

@@ -37,6 +37,8 @@ RATE = {"bandwidth": 1, "burst": None, "iops": None}
         ("volumes.data.size", 1, 2, Impact.LIVE),
         ("networks.lan", None, {}, Impact.LIVE),
         ("networks.lan.address", "10.0.0.1", "10.0.0.2", Impact.REBOOT),
+        ("networks.address", None, {}, Impact.LIVE),
+        ("networks.address.address", "10.0.0.1", "10.0.0.2", Impact.REBOOT),
         ("networks.lan.rate.download", 1, 2, Impact.LIVE),
         ("shares.web", None, {}, Impact.REBOOT),
         ("user_data", None, {}, Impact.REBOOT),
@@ -75,6 +77,7 @@ def test_a_microvm_takes_nothing_while_it_runs(machine) -> None:
     verdict = planning.judge("networks.lan", None, {}, SPEC, small)
     assert verdict.impact is Impact.REBOOT
     assert "takes no devices" in verdict.why
+    assert planning.judge("volumes.size", None, {}, SPEC, small).impact is Impact.REBOOT, "a volume may be called like a field"
     # Without KVM the same machine is a q35, which does.
     assert planning.judge("networks.lan", None, {}, SPEC, small, accelerated=False).impact is Impact.LIVE
 
