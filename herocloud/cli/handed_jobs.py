@@ -22,7 +22,6 @@ GONE_SECONDS = 20.0
 """For how long a daemon that ended may take to come back."""
 _PAUSE = 0.2
 _PAGE = 1000
-_ENDS = ("job_done", "job_failed", "job_cancelled")
 _IMPATIENT = 2
 """Requests to stop after which nobody is waited for."""
 
@@ -77,6 +76,7 @@ def hand_over(client: "Client", method: str, params: Mapping[str, Any], folder: 
 
 def follow(client: "Client", job: str, first: int, patience: Patience) -> Iterator[Event]:
     """Yield the events of the apply of a job, from a number on, until the job has ended."""
+    from herocloud.rpc.client import wire
     from herocloud.rpc.client.call_errors import ClientError
 
     while True:
@@ -84,7 +84,9 @@ def follow(client: "Client", job: str, first: int, patience: Patience) -> Iterat
             for event in client.stream_events(first, reconnect=False):
                 patience.renew()
                 first = event["seq"] + 1
-                if event["job_id"] == job and event["type"] in _ENDS:
+                if event["type"] == wire.FORGOTTEN:
+                    break
+                if event["job_id"] == job and event["type"] in wire.JOB_ENDS:
                     return
                 yield from _told(event, job)
         except ClientError as error:

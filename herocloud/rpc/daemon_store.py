@@ -150,6 +150,14 @@ class DaemonStore:
         """Change fields of a job that has not ended, with the next write: for what a restart finds out without."""
         self._writes.put(_change(number, values))
 
+    def end_job(self, job: StoredJob, event: NewEvent, then: Callable[[], None]) -> None:
+        """Write how a job ended and the event of that, both or neither; `then` is called before anybody hears of the event."""
+        self._writes.write(_end(job, event), tells=True, then=then)
+
+    def note_end(self, job: StoredJob, event: NewEvent) -> None:
+        """Write how a job ended and the event of that with the next write."""
+        self._writes.put(_end(job, event), tells=True)
+
     def drop_job(self, number: int) -> None:
         """Forget a job that was refused before it began."""
         self._writes.write(lambda connection: connection.execute("DELETE FROM jobs WHERE number = ?", (number,)))
@@ -183,13 +191,7 @@ class DaemonStore:
 
     def put_event(self, event: NewEvent, at: float) -> None:
         """Append an event, with the next write or `flush`; the listener of `hear_events` gets it after that."""
-        row = (at, event.type, event.stack, event.address, event.job, event.secret, json.dumps(event.data, separators=(",", ":")))
-        statement = "INSERT INTO events (at, type, stack, address, job, secret, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
-
-        def write(connection: sqlite3.Connection) -> StoredEvent:
-            return StoredEvent(int(connection.execute(statement, row).lastrowid or 0), *row)
-
-        self._writes.put(write, tells=True)
+        self._writes.put(_append(event, at), tells=True)
 
     def hear_events(self, hear: Callable[[Sequence[StoredEvent]], None]) -> None:
         """Tell of events once they are on disk, in their order, from the thread that wrote them."""
@@ -255,6 +257,20 @@ def _change(number: int, values: Mapping[str, Json]) -> Callable[[sqlite3.Connec
         raise ValueError(msg)
     statement = f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in values)} WHERE number = ? AND ended IS NULL"  # noqa: S608  (ours)
     return lambda connection: connection.execute(statement, (*values.values(), number)).rowcount == 1
+
+
+def _append(event: NewEvent, at: float) -> Callable[[sqlite3.Connection], StoredEvent]:
+    row = (at, event.type, event.stack, event.address, event.job, event.secret, json.dumps(event.data, separators=(",", ":")))
+    statement = "INSERT INTO events (at, type, stack, address, job, secret, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    return lambda connection: StoredEvent(int(connection.execute(statement, row).lastrowid or 0), *row)
+
+
+def _end(job: StoredJob, event: NewEvent) -> Callable[[sqlite3.Connection], StoredEvent | None]:
+    """Return what writes the end of a job with its event; a job that has ended before gets no event."""
+    names = ("status", "ended", "result", "error", "note", "steps_done", "params")
+    change = _change(job.number, {name: getattr(job, name) for name in names})
+    append = _append(event, job.ended or 0.0)
+    return lambda connection: append(connection) if change(connection) else None
 
 
 def has_key(folder: Path, key: str) -> bool:

@@ -1,15 +1,14 @@
 """From the bytes of a request to the bytes of its answer: each call finds its method, and whatever happens becomes an answer."""
 
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json
-from herocloud.rpc import framing, infos, repetitions
+from herocloud.rpc import error_answers, framing, infos, repetitions
 from herocloud.rpc.call_counts import UNKNOWN, CallCounts
 from herocloud.rpc.desk import Desk
-from herocloud.rpc.error_codes import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError
+from herocloud.rpc.error_codes import METHOD_NOT_FOUND, RpcError
 from herocloud.rpc.framing import Call, Wrong
 from herocloud.rpc.method_table import Method
 
@@ -76,10 +75,7 @@ def _run(call: Call, method: Method[Any] | None, desk: Desk, translate: Translat
         known = translate(error, method, method.named(call.params))
         if known is not None:
             raise known from error
-        # The text of the exception stays here: it may quote anything, secrets included.
-        reference = secrets.token_hex(4)
-        log.exception("method `%s` failed (reference %s)", method.name, reference)
-        raise RpcError(INTERNAL_ERROR, {"reference": reference}) from error
+        raise error_answers.defect(error, f"method `{method.name}`") from error
 
 
 def _diagnose(detail: str, hint: str | None = None) -> dict[str, Json]:

@@ -1,5 +1,7 @@
 """How what the layers below raise becomes an error that callers are answered."""
 
+import logging
+import secrets
 from collections.abc import Sequence
 
 from herocloud.kits.jsons import Json
@@ -11,6 +13,8 @@ from herocloud.operations import deployment
 from herocloud.rpc import error_codes
 from herocloud.rpc.error_codes import ErrorCode, RpcError
 from herocloud.views import diagnostic_text as views
+
+log = logging.getLogger(__name__)
 
 _BY_TYPE: tuple[tuple[type[Exception], ErrorCode], ...] = (
     (deployment.SliceInUse, error_codes.SLICE_IN_USE),
@@ -104,6 +108,13 @@ def wrong_state(detail: str, hint: str | None = None, code: str = "wrong-state")
 def blocked(detail: str, hint: str | None = None) -> RpcError:
     """Say that something may not be done by this caller."""
     return RpcError(error_codes.BLOCKED, document([Diagnostic("not-yours", "Not allowed", detail, hint=hint)]))
+
+
+def defect(error: BaseException, what: str) -> RpcError:
+    """Refer to the log; the text of the exception stays there, as it may quote anything, secrets included."""
+    reference = secrets.token_hex(4)
+    log.error("%s failed (reference %s)", what, reference, exc_info=error)
+    return RpcError(error_codes.INTERNAL_ERROR, {"reference": reference})
 
 
 def document(diagnostics: Sequence[Diagnostic]) -> dict[str, Json]:

@@ -25,6 +25,8 @@ GATHER_SECONDS = 0.03
 _AGAIN_SECONDS = 1.0
 _IN_MEMORY = 1024
 _AT_ONCE = 512
+FORGOTTEN = "events_forgotten"
+"""Tells a subscriber that the log does not have what it asked for: it goes on behind that."""
 
 
 class Published(NamedTuple):
@@ -145,6 +147,12 @@ def _head(event: StoredEvent) -> dict[str, Json]:
     }
 
 
+def _forget(asked: int, goes_on: int) -> Published:
+    """Say that what was asked for is not in the log, and with which number it goes on."""
+    data = {"asked": asked, "goes_on": goes_on}
+    return publish(StoredEvent(goes_on - 1, time.time(), FORGOTTEN, None, None, None, None, json.dumps(data, separators=(",", ":"))))
+
+
 class Subscription:
     """One reader in the event loop, woken by the writing thread."""
 
@@ -152,6 +160,11 @@ class Subscription:
         """Read from a number on."""
         self._log = log
         self._next = first
+        self._forgotten: list[Published] = []
+        if first > log.last + 1:
+            # Numbers of another log, which was lost with its file; of this one the reader has seen nothing.
+            self._forgotten = [_forget(first, 1)]
+            self._next = 1
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._leave = log.subscribe(self._wake)
@@ -166,6 +179,8 @@ class Subscription:
     async def more(self, seconds: float) -> Sequence[Published]:
         """Return the next events, as soon as there are some; nothing after `seconds` without any."""
         self._news.clear()
+        if self._forgotten:
+            return [self._forgotten.pop()]
         published_events = self._log.read(self._next)
         if not published_events:
             try:
@@ -174,7 +189,9 @@ class Subscription:
                 return ()
             published_events = self._log.read(self._next)
         if published_events:
-            self._next = published_events[-1].seq + 1
+            asked, self._next = self._next, published_events[-1].seq + 1
+            if published_events[0].seq > max(asked, 1):
+                return [_forget(asked, published_events[0].seq), *published_events]
         return published_events
 
     def close(self) -> None:

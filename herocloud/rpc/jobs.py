@@ -8,7 +8,6 @@ recognized after a restart.
 import collections
 import json
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -200,7 +199,7 @@ class Jobs:
             except BaseException as error:
                 log.exception("job %s ended without an end", run.id)
                 if not run.ended.is_set():
-                    self._drop(run, _defect(error, run))
+                    self._drop(run, error_answers.defect(error, f"job {run.id}"))
             with self._turn:
                 waiting.popleft()
 
@@ -211,7 +210,11 @@ class Jobs:
         except RpcError as error:
             self._end(run, "cancelled" if run.cancelled else "failed", error=error)
         except Exception as error:  # noqa: BLE001  (whatever happens becomes the end of the job)
-            self._end(run, "cancelled" if run.cancelled else "failed", error=error_answers.translate(error) or _defect(error, run))
+            self._end(
+                run,
+                "cancelled" if run.cancelled else "failed",
+                error=error_answers.translate(error) or error_answers.defect(error, f"job {run.id}"),
+            )
         else:
             self._end(run, "done", result=result)
 
@@ -281,13 +284,12 @@ class Jobs:
         try:
             self._write_end(run, status, result, shown)
             self.ended_total[run.job.method, status] += 1
-            self.tell(run, f"job_{status}", {"method": run.job.method, "error": shown})
         finally:
             # Callers that wait are answered whatever happened; if the end is not in the file, the next daemon finds the job open.
             self._drop(run, error)
 
     def _write_end(self, run: Run, status: str, result: Json, error: Json) -> None:
-        """Write how a job ended. A disk that does not take it now gets it with the next write that it takes."""
+        """Write how a job ended, and the event of that. A disk that does not take it now gets it with the next write that it takes."""
         with run.turn:
             values: dict[str, Json] = {
                 "ended": self._clock(),
@@ -298,14 +300,15 @@ class Jobs:
                 # Parameters were kept to begin again; an ended job never does.
                 "params": None,
             }
+            ended = run.job._replace(status=status, **values)
+            event = _event(run, f"job_{status}", {"method": run.job.method, "error": error})
             faults.reached("job.end.before")
             try:
-                self._move(run, status, **values)
+                self._store.end_job(ended, event, lambda: setattr(run, "job", ended))
             except Refused as refusal:
                 log.error("the end of job %s waits for the disk: %s", run.id, refusal.diagnostics[0].detail)  # noqa: TRY400
-                self._store.note_job(run.job.number, status=status, **values)
-                run.job = run.job._replace(status=status, **values)
-                self._unwritten[run.job.number] = run.job
+                self._store.note_end(ended, event)
+                run.job = self._unwritten[ended.number] = ended
             faults.reached("job.end.after")
 
     def _drop(self, run: Run, error: RpcError | None) -> None:
@@ -317,9 +320,7 @@ class Jobs:
 
     def tell(self, run: Run, kind: str, data: Json, *, address: str | None = None, secret: str | None = None) -> None:
         """Append an event about a job."""
-        subject = run.subject
-        event = NewEvent(kind, subject.stack, address or subject.address, run.job.number, secret or subject.secret, data)
-        self._events.add(event)
+        self._events.add(_event(run, kind, data, address=address, secret=secret))
 
     # Reading and stopping
 
@@ -393,7 +394,6 @@ class Jobs:
         return self._closing
 
 
-def _defect(error: BaseException, run: Run) -> RpcError:
-    reference = secrets.token_hex(4)
-    log.error("job %s failed (reference %s)", run.id, reference, exc_info=error)
-    return RpcError(error_codes.INTERNAL_ERROR, {"reference": reference})
+def _event(run: Run, kind: str, data: Json, *, address: str | None = None, secret: str | None = None) -> NewEvent:
+    subject = run.subject
+    return NewEvent(kind, subject.stack, address or subject.address, run.job.number, secret or subject.secret, data)

@@ -25,11 +25,14 @@ _FULL = "state-disk-full"
 class _Write:
     """One write on its way."""
 
-    def __init__(self, work: Work[object], *, waits: bool, tells: bool, frees: bool = False) -> None:
+    def __init__(
+        self, work: Work[object], *, waits: bool, tells: bool, frees: bool = False, then: Callable[[], None] = lambda: None
+    ) -> None:
         self.work = work
         self.frees = frees
         self.waits = waits
         self.tells = tells
+        self.then = then
         self.done = False
         self.answer: object = None
         self.error: Exception | None = None
@@ -57,18 +60,19 @@ class WriteQueue:
         self.failure: Refused | None = None
         """What the file did not take last, until it takes something again."""
         self.heard: Callable[[list[object]], None] = lambda _answers: None
-        """Called with the answers of writes that tell, in their order and once they are on disk."""
+        """Called with the answers of writes that tell and have something to, in their order and once they are on disk."""
 
     def put(self, work: Work[object], *, tells: bool = False) -> None:
         """Write soon: with the next write that somebody waits for, or with `flush`."""
         self._waiting.append(_Write(work, waits=False, tells=tells))
 
-    def write(self, work: Work[Answer], *, frees: bool = True) -> Answer:
+    def write(self, work: Work[Answer], *, frees: bool = True, tells: bool = False, then: Callable[[], None] = lambda: None) -> Answer:
         """Write now, and all that was put in before; on disk at the return, or nothing of it is.
 
         `frees` says that it is for something after which there may be more room: on a full disk it may use all that is kept for that.
+        `then` is called once it is on disk, before anybody hears of what it tells.
         """
-        own = _Write(work, waits=True, tells=False, frees=frees)
+        own = _Write(work, waits=True, tells=tells, frees=frees, then=then)
         self._waiting.append(own)
         with self._turn:
             if not own.done:
@@ -115,7 +119,9 @@ class WriteQueue:
                 self.failure = None
                 break
             self._waiting.extendleft(reversed([write for write in taken if write is not failed]))
-        told = [write.answer for write in taken if write.tells]
+        for write in taken:
+            write.then()
+        told = [write.answer for write in taken if write.tells and write.answer is not None]
         if told:
             self.heard(told)
 

@@ -26,7 +26,14 @@ def tell_after(daemon: Any, monkeypatch: pytest.MonkeyPatch, kind: str, act: Any
 
 
 def test_a_job_that_is_cancelled_in_the_moment_of_its_end_has_ended(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    cancelled = tell_after(daemon, monkeypatch, "job_done", lambda job: daemon.call("cancel_job", job_id=job))
+    jobs, cancelled = daemon.service.jobs, []
+    drop = jobs._drop
+
+    def cancel_first(run: Any, error: Any) -> None:
+        cancelled.append(daemon.call("cancel_job", job_id=run.id))
+        drop(run, error)
+
+    monkeypatch.setattr(jobs, "_drop", cancel_first)
     job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=SECONDS)
     assert cancelled[0]["status"] == "done"
     assert job["status"] == "done"
@@ -88,14 +95,11 @@ def test_a_state_that_is_away_for_a_moment_is_an_error_and_ends_jobs(daemon: Any
 def test_callers_that_wait_are_answered_also_when_the_end_of_a_job_cannot_be_written(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
     jobs = daemon.service.jobs
-    move = jobs._move
 
-    def fail(run: Any, status: str, **values: Any) -> bool:
-        if status == "done":
-            raise OSError(28, "No space left on device")
-        return bool(move(run, status, **values))
+    def fail(*_given: Any) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(jobs, "_move", fail)
+    monkeypatch.setattr(daemon.service.store, "end_job", fail)
     asked = daemon.call("stop_vm", sid=sid)
     assert daemon.call("wait_job", job_id=asked["job_id"], timeout=30)["status"] == "running"
     assert not jobs._runs, "the next daemon finds the row open, and nobody waits for this one"

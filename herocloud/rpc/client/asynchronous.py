@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import http
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -133,7 +133,7 @@ class AsyncClient(AsyncMethods):
                     wire.require_done(found)
                     return found
 
-    async def stream_events(self, first: int | None = None, *, secret: str = "", reconnect: bool = True) -> AsyncIterator[EventInfo]:
+    async def stream_events(self, first: int | None = None, *, secret: str = "", reconnect: bool = True) -> AsyncGenerator[EventInfo, None]:
         """Yield events as they happen, from a number on or from now on; a lost connection is made again and nothing is missed."""
         frames = wire.FrameReader(None if first is None else first - 1)
         while True:
@@ -146,6 +146,32 @@ class AsyncClient(AsyncMethods):
             if not reconnect:
                 return
             await asyncio.sleep(0.5)
+
+    async def follow_job(self, job: JobInfo | str, *, secret: str = "") -> AsyncIterator[EventInfo]:
+        """Yield what happens to a job from now on until it has ended, over lost connections and restarts of the daemon.
+
+        It ends with the job also where the event of that is not in the log any more. How the job ended, `wait` returns.
+        """
+        identity = job if isinstance(job, str) else job["job_id"]
+        first: int | None = None
+        while True:
+            try:
+                # In this order: an end that is not seen in the job comes as an event behind these.
+                first = (await self.events(from_=wire.NEWEST, limit=1))["last"] + 1 if first is None else first
+                if wire.has_ended(await self.get_job(identity, secret=secret)):
+                    return
+                async with contextlib.aclosing(self.stream_events(first, secret=secret, reconnect=False)) as events:
+                    async for event in events:
+                        first = event["seq"] + 1
+                        if event["type"] == wire.FORGOTTEN:
+                            break
+                        if event["job_id"] == identity:
+                            yield event
+                            if event["type"] in wire.JOB_ENDS:
+                                return
+            except (ConnectionLost, NoDaemon):
+                pass
+            await asyncio.sleep(0.2)
 
     async def _stream_once(self, frames: wire.FrameReader, secret: str) -> AsyncIterator[EventInfo]:
         stream = await self._connect()

@@ -1,10 +1,11 @@
 """The client that blocks."""
 
+import contextlib
 import http.client
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -142,7 +143,7 @@ class Client(SyncMethods):
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError(f"{identity} is {found['status']} after {timeout} s")
 
-    def stream_events(self, first: int | None = None, *, secret: str = "", reconnect: bool = True) -> Iterator[EventInfo]:
+    def stream_events(self, first: int | None = None, *, secret: str = "", reconnect: bool = True) -> Generator[EventInfo, None, None]:
         """Yield events as they happen, from a number on or from now on; a lost connection is made again and nothing is missed."""
         frames = wire.FrameReader(None if first is None else first - 1)
         while True:
@@ -156,6 +157,32 @@ class Client(SyncMethods):
                 if not reconnect:
                     return
                 time.sleep(0.1)
+
+    def follow_job(self, job: JobInfo | str, *, secret: str = "") -> Iterator[EventInfo]:
+        """Yield what happens to a job from now on until it has ended, over lost connections and restarts of the daemon.
+
+        It ends with the job also where the event of that is not in the log any more. How the job ended, `wait` returns.
+        """
+        identity = job if isinstance(job, str) else job["job_id"]
+        first: int | None = None
+        while True:
+            try:
+                # In this order: an end that is not seen in the job comes as an event behind these.
+                first = self.events(from_=wire.NEWEST, limit=1)["last"] + 1 if first is None else first
+                if wire.has_ended(self.get_job(identity, secret=secret)):
+                    return
+                with contextlib.closing(self.stream_events(first, secret=secret, reconnect=False)) as events:
+                    for event in events:
+                        first = event["seq"] + 1
+                        if event["type"] == wire.FORGOTTEN:
+                            break
+                        if event["job_id"] == identity:
+                            yield event
+                            if event["type"] in wire.JOB_ENDS:
+                                return
+            except (ConnectionLost, NoDaemon):
+                pass
+            time.sleep(0.2)
 
     def _stream_once(self, frames: wire.FrameReader, secret: str) -> Iterator[EventInfo]:
         connection = _Connection(self.address, 60.0)

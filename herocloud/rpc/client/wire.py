@@ -17,6 +17,11 @@ PAUSES = (0.2, 0.4, 0.8, 1.6, 0.0)
 """In seconds: so often a call is sent after its connection broke, where the daemon knows it again, with these pauses behind each try."""
 WAIT_SECONDS = 30.0
 """How long one `wait_job` waits; the client asks again."""
+JOB_ENDS = ("job_done", "job_failed", "job_cancelled")
+FORGOTTEN = "events_forgotten"
+"""The event that says that others, which were asked for, are not in the log any more."""
+NEWEST = 10**15
+"""A number that no event has."""
 
 _numbers = itertools.count(1)
 
