@@ -9,6 +9,9 @@ from herocloud.model.worlds import Record
 from herocloud.plan import snapshot_space as snapshots
 from herocloud.plan.usage import counted, filled_by, room_of, use_of_parts
 
+ON_THE_WAY = "room_on_the_way"
+"""In what is reserved for an apply: bytes of the disk that only its steps take, and that are free again at its end or kept as deleted."""
+
 
 def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
     """Return what something occupies that only its parts tell of."""
@@ -19,7 +22,7 @@ def claim_of_parts(parts: Mapping[str, Part]) -> Claim:
 def claim_of(record: Record, present: Mapping[str, Part] | None = None) -> Claim:
     """Return what one record occupies; `present` are the parts that are there, where somebody looked."""
     seen = record.parts if present is None else present
-    room = room_of(record, seen)
+    room = room_of(record, seen) + int(record.spec.get(ON_THE_WAY, 0))
     if record.kind != "vm":
         return Claim(disk=room) if room else NOTHING
     use = counted(record, seen)

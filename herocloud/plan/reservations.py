@@ -13,8 +13,9 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Change, Plan
+from herocloud.model.steps import FETCH
 from herocloud.model.worlds import Record, Recorded
-from herocloud.plan import conflicts
+from herocloud.plan import claims, conflicts
 
 OVERLAY_ADDRESSES = "overlay_addresses"
 """In the record of a VM whose apply is not finished: what it had and what it gets."""
@@ -23,6 +24,7 @@ OVERLAY_ADDRESSES = "overlay_addresses"
 def reserve(plan: Plan, records: Mapping[Address, Record]) -> tuple[Record, ...]:
     """Return what a plan may come to hold beside what is recorded."""
     reserved = []
+    peaks = _peaks(plan)
     taken: dict[Address, dict[str, Part]] = {}
     for step in plan.steps:
         if step.part.startswith(SNAPSHOT) and step.after is not None:
@@ -32,15 +34,39 @@ def reserve(plan: Plan, records: Mapping[Address, Record]) -> tuple[Record, ...]
             continue
         before = records.get(change.address) or records.get(change.previous_address or change.address)
         parts = taken.get(change.address, {})
-        if before is not None and before.spec == change.after and not parts:
-            continue
         sid = change.sid or (before.sid if before else None)
-        reserved.append(
-            Record(
-                plan.stack, change.address, change.kind, change.provider, change.after, parts, complete=False, sid=sid, needs=change.needs
-            )
+        record = Record(
+            plan.stack, change.address, change.kind, change.provider, change.after, parts, complete=False, sid=sid, needs=change.needs
         )
+        room = _on_the_way(before, record, peaks.get(change.address, 0))
+        if room:
+            record = record._replace(spec={**record.spec, claims.ON_THE_WAY: room})
+        elif before is not None and before.spec == change.after and not parts:
+            continue
+        reserved.append(record)
     return tuple(reserved)
+
+
+def _peaks(plan: Plan) -> dict[Address, int]:
+    """Return how much more of the disk the steps of each address take than was taken before them, when they take most."""
+    levels: dict[Address, int] = {}
+    peaks: dict[Address, int] = {}
+    for step in plan.steps:
+        # A file that an image is converted from lies beside it until the end of its step; other steps exchange what they give.
+        took = step.takes.disk - (0 if step.kind == FETCH else step.gives.disk)
+        if took or step.gives.disk:
+            level = levels.get(step.address, 0)
+            peaks[step.address] = max(peaks.get(step.address, 0), level + took)
+            levels[step.address] = level + step.takes.disk - step.gives.disk
+    return peaks
+
+
+def _on_the_way(before: Record | None, reserved: Record, peak: int) -> int:
+    """Return what the steps of one address take beyond all that it has and gets: a second copy, an image while it is converted."""
+    if peak <= 0:
+        return 0
+    has = claims.claim_of(before).disk if before is not None else 0
+    return max(0, has + peak - claims.claim_of(_together(before, reserved)).disk)
 
 
 def occupied(recorded: Recorded, stack: StackName | None, touched: Collection[str] = ()) -> Recorded:

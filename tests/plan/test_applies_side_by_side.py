@@ -5,8 +5,8 @@ import random
 import pytest
 
 from herocloud.model.applies import Pending
-from herocloud.model.hosts import Uplink
-from herocloud.plan import capacity, facts, imperative_vms, overpromised, reservations
+from herocloud.model.hosts import ImageNeed, Uplink
+from herocloud.plan import capacity, facts, imperative_vms, overpromised, reservations, snapshots
 from tests.plan.building import GIB
 
 _RATE = {"network": "lan", "rate": {"download": 300, "upload": None}}
@@ -140,3 +140,57 @@ def test_a_plan_of_the_whole_stack_has_it_to_itself(build, standing) -> None:
     assert reservations.occupied(world.recorded, "shop").beside == {}
     assert set(reservations.occupied(world.recorded, "shop", ["vm.b"]).beside) == {"vm.a"}
     assert reservations.occupied(world.recorded, "shop", ["vm.a"]).beside == {}
+
+
+_DISK = {"size": 10 * GIB, "direct": False, "rate": None}
+
+
+def _plan_of_a_fetch(build, pretend):
+    host = build.host(image_needs=(("https://example.org/debian12.qcow2", ImageNeed(7 * GIB, 3 * GIB)),))
+    world = pretend.World()
+    return host, world, world.plan(build.desired(build.image(), build.vm(root_disk=_DISK)), host)
+
+
+def _plan_of_a_new_image(build, pretend):
+    host, first, second = build.host(), build.image(), build.image("debian13")
+    before = build.desired(first, second, build.vm(root_disk=_DISK))
+    world = pretend.run(pretend.World(), pretend.World().plan(before, host), host)
+    return host, world, world.plan(build.desired(first, second, build.vm(root_disk=_DISK, image="debian13")), host)
+
+
+def _plan_of_restoring(build, pretend):
+    host, stack = build.host(), build.desired(build.image(), build.vm(root_disk=_DISK))
+    world = pretend.run(pretend.World(), pretend.World().plan(stack, host), host)
+    record = world.recorded.records["shop"]["vm.web"]
+    world = pretend.run(world, snapshots.plan_taking([record], snapshots.Taking("a", 1), world.recorded, world.observed, host), host)
+    record = world.recorded.records["shop"]["vm.web"]
+    return host, world, snapshots.plan_restoring(record, snapshots.Restoring("a", 2, memory=False), world.recorded, world.observed, host)
+
+
+def _plan_of_taking(build, pretend):
+    host, stack = build.host(), build.desired(build.image(), build.vm(root_disk=_DISK))
+    world = pretend.run(pretend.World(), pretend.World().plan(stack, host), host)
+    record = world.recorded.records["shop"]["vm.web"]
+    return host, world, snapshots.plan_taking([record], snapshots.Taking("a", 1), world.recorded, world.observed, host)
+
+
+def _plan_of_growing(build, pretend):
+    host, image = build.host(), build.image()
+    world = pretend.run(pretend.World(), pretend.World().plan(build.desired(image, build.vm(root_disk=_DISK)), host), host)
+    return host, world, world.plan(build.desired(image, build.vm(root_disk={**_DISK, "size": 30 * GIB})), host)
+
+
+@pytest.mark.parametrize(
+    "make", [_plan_of_a_fetch, _plan_of_a_new_image, _plan_of_restoring, _plan_of_taking, _plan_of_growing], ids=lambda make: make.__name__
+)
+def test_room_that_only_a_step_takes_is_held_for_it_from_its_admission(build, pretend, make) -> None:
+    host, world, plan = make(build, pretend)
+    assert plan.changing
+    assert not plan.errored
+    level = plan.capacity.disk
+    admitted = _admit(world, plan, None)
+    counted = overpromised.as_counted(reservations.occupied(admitted.recorded, "another"), admitted.observed, host, "another")
+    held = capacity.used(counted, admitted.observed).disk
+    # What a fetch gives back is another's at once in the plan, and is held for both.
+    assert held == level.peak + (4 * GIB if make is _plan_of_a_fetch else 0)
+    assert level.peak > level.before

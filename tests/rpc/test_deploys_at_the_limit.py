@@ -42,3 +42,24 @@ def test_as_many_are_admitted_as_fit_however_many_ask_at_once(folder: Path, star
         assert collections.Counter(ended) == {"done": 3, "-32004": ASKING - 3}
         for vm in daemon.call("list_vms"):
             daemon.call("delete_vm", sid=vm["sid"], purge=True, wait=60)
+
+
+def test_two_restores_at_once_do_not_get_the_same_room(folder: Path, start: Any) -> None:
+    # Two disks of 14 GiB, a snapshot of each, and one copy more.
+    (folder / "scenario.yaml").write_text('rules:\n  - {step: "*disk.restore*", delay: 2 s}\n', encoding="utf-8")
+    (folder / "host.yaml").write_text(f"{HOST}limits: {{disk: 78 GiB}}\nsimulator: {{scenario: ./scenario.yaml}}\n", encoding="utf-8")
+    daemon = start()
+    sids = []
+    for number in (1, 2):
+        job = daemon.call("deploy_vm", name=f"vm{number}", slice_sid=f"s{number}", image="tiny", disk_bytes=14 * GIB, wait=60)
+        sids.append(job["sid"])
+        daemon.call("create_snapshot", sid=job["sid"], name="a", wait=60)
+
+    def restore(sid: str) -> str:
+        try:
+            return str(daemon.call("restore_snapshot", sid=sid, name="a", wait=60)["status"])
+        except Refusal as refusal:
+            return str(refusal.code)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(restore, sids)) == ["-32004", "done"]
