@@ -6,7 +6,7 @@ handed in, and the object lives as long as its entry here, so that its identity 
 themselves by holding on to what they are given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 Made = TypeVar("Made")
@@ -55,6 +55,17 @@ class MadeLately(Generic[Made]):
         if known is None:
             known = self._now[key] = self._before.get(key) or (things, maker(*things))
         return known[1]
+
+    def make_all(self, maker: Callable[..., Made], pairs: Iterable[tuple[object, object]]) -> list[Made]:
+        """Return what `maker` makes of each pair of these very objects; `make` for many."""
+        made: list[Made] = []
+        for pair in pairs:
+            key = (id(pair[0]), id(pair[1]))
+            known = self._now.get(key)
+            if known is None:
+                known = self._now[key] = self._before.get(key) or (pair, maker(*pair))
+            made.append(known[1])
+        return made
 
     def end_round(self) -> None:
         """Count what is asked for from here on as another round."""

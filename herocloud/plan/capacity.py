@@ -20,7 +20,7 @@ from herocloud.model.plans import Capacity, Level
 from herocloud.model.steps import FETCH, NOTHING, Claim, Step
 from herocloud.model.worlds import Observed, Recorded, Thing
 from herocloud.plan import half_made
-from herocloud.plan.claims import claim_again, claim_of, claim_of_parts, end_round
+from herocloud.plan.claims import claim_of, claim_of_parts, claims_again, end_round
 
 RESOURCES = Claim._fields
 ORDINARY = "ordinary_memory"
@@ -90,20 +90,19 @@ Counted = NewType("Counted", Recorded)
 
 def used(recorded: Counted, observed: Observed | None) -> Claim:
     """Add up what is occupied: by all recorded resources of all stacks, by what was seen without a record, and by deleted data."""
-    total = [0] * len(RESOURCES)
-    claims: list[Claim] = []
+    claims: list[Claim] = [NOTHING]
     for stack, records in recorded.records.items():
         seen = None if observed is None else observed.things.get(stack, {})
-        claims.extend(claim_again(record, None if seen is None else _parts_of(seen.get(record.address))) for record in records.values())
+        if seen is None:
+            claims += claims_again((record, None) for record in records.values())
+        else:
+            claims += claims_again((record, seen[at].parts if (at := record.address) in seen else _NO_PARTS) for record in records.values())
     end_round()
     if observed is not None:
         claims.extend(claim_of_orphan(thing, recorded) for thing in without_record(recorded, observed))
         claims += half_made.used(recorded, observed)
         claims.append(Claim(disk=observed.tombstones))
-    for claim in claims:
-        for number, amount in enumerate(claim):
-            total[number] += amount
-    return Claim(*total)
+    return Claim(*map(sum, zip(*claims, strict=True)))
 
 
 def with_stored(before: Claim, host: Host) -> Claim:
@@ -112,10 +111,6 @@ def with_stored(before: Claim, host: Host) -> Claim:
 
 
 _NO_PARTS: Mapping[str, Part] = {}
-
-
-def _parts_of(thing: Thing | None) -> Mapping[str, Part]:
-    return thing.parts if thing else _NO_PARTS
 
 
 def without_record(recorded: Recorded, observed: Observed) -> Iterator[Thing]:

@@ -1,6 +1,6 @@
 """What one thing occupies on its host, as a claim on every resource."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from herocloud.kits.jsons import Part
 from herocloud.kits.shared_values import MadeLately
@@ -33,9 +33,9 @@ def claim_of(record: Record, present: Mapping[str, Part] | None = None) -> Claim
 _LATELY: MadeLately[Claim] = MadeLately()
 
 
-def claim_again(record: Record, present: Mapping[str, Part] | None) -> Claim:
-    """Return `claim_of`, computed once: in a process that stays, few records and parts differ from one plan to the next."""
-    return _LATELY.make(claim_of, record, present)
+def claims_again(records: Iterable[tuple[Record, Mapping[str, Part] | None]]) -> list[Claim]:
+    """Return `claim_of` each, computed once: in a process that stays, few records and parts differ from one plan to the next."""
+    return _LATELY.make_all(claim_of, records)
 
 
 def end_round() -> None:

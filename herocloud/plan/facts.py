@@ -71,7 +71,7 @@ def overlay_key_fact(reference: str, public: str | None) -> Fact:
 def gather(
     stack: StackName,
     changes: Iterable[Change],
-    new_slices: Iterable[str],
+    new_slices: Collection[str],
     drawn: Mapping[str, int],
     recorded: Recorded,
     observed: Observed | None,
@@ -100,8 +100,9 @@ def gather(
         if change.after and (change.after.get("mycelium") or change.kind == "mycelium"):
             # What addresses on the overlay follow from.
             facts.extend(overlay_key_fact(reference, key.public) for reference, key in host.overlay_keys)
-    holders = held_slices(recorded)
-    facts.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
+    if new_slices:
+        holders = held_slices(recorded)
+        facts.extend(_slice_fact(sid, holders.get(sid)) for sid in new_slices)
     if any(amount for name, amount in drawn.items() if name != "slices"):
         facts.append(capacity_fact(drawn, recorded, host, observed, stack))
     facts.extend(data_facts.gather(stack, changes, recorded.data_makers))
@@ -120,10 +121,11 @@ def current_facts(
 
     `kept` is the deleted data of the stack of the plan, and `plan_of` is that stack.
     """
-    slices = held_slices(recorded)
-    sids = sid_holders(recorded)
-    known_slices = {host_slice.sid for host_slice in host.slices}
     keys = list(keys)
+    kinds = {key.partition(":")[0] for key in keys}
+    slices = held_slices(recorded) if "slice" in kinds else {}
+    sids = sid_holders(recorded) if "vm-sid" in kinds else {}
+    known_slices = {host_slice.sid for host_slice in host.slices} if "slice" in kinds else set()
     facts = dict(data_facts.look_again(keys, recorded.data_makers))
     for key in keys:
         kind, _, rest = key.partition(":")

@@ -6,14 +6,26 @@ from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Observed, Recorded, Resource
-from herocloud.plan import finish, planner, recorded_stack
+from herocloud.plan import excerpt, finish, planner, recorded_stack
+from herocloud.plan.draft import World
 from herocloud.plan.scope import PlanOptions
 
 
 def plan_added(stack: StackName, added: Sequence[Resource], recorded: Recorded, observed: Observed, host: Host) -> Plan:
     """Return the plan that adds these to a stack, in which everything else stays as it is."""
-    standing = recorded_stack.desire(stack, recorded.records.get(stack, {}).values(), recorded.outputs.get(stack, {}))
     touched = tuple(resource.address for resource in added)
+    needs = (need for resource in added for need in resource.depends_on)
+    overlay = any(resource.spec.get("mycelium") for resource in added)
+    world = World(recorded, observed, host)
+    if overlay or any(resource.kind not in excerpt.ALONE for resource in added):
+        return _plan_added(stack, added, touched, world)
+    return excerpt.plan_within(world, stack, touched, needs, lambda part: _plan_added(stack, added, touched, part))
+
+
+def _plan_added(stack: StackName, added: Sequence[Resource], touched: tuple[Address, ...], world: World) -> Plan:
+    recorded, observed, host = world
+    assert observed is not None  # noqa: S101  (the entrances above look)
+    standing = recorded_stack.desire(stack, recorded.records.get(stack, {}).values(), recorded.outputs.get(stack, {}))
     desired = standing._replace(resources=(*standing.resources, *added))
     seen = recorded_stack.calm(observed, recorded, stack, touched)
     draft = planner.draft(desired, recorded, seen, host, PlanOptions(target=touched, operation="vm deploy"))

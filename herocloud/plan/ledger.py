@@ -76,6 +76,10 @@ class Ledger:
                 self.freed[sid] = owner
         if record.sid:
             self.sids.add(record.sid)
+        if record.spec.get("networks") or record.spec.get("mycelium"):
+            self._enter_macs(record)
+
+    def _enter_macs(self, record: Record) -> None:
         for nic in (*record.spec.get("networks", ()), record.spec.get("mycelium") or {}):
             if "mac" in nic:
                 self.macs.add(nic["mac"])
@@ -87,9 +91,7 @@ class Ledger:
             self.slices.setdefault(sid, owner)
         if record.sid:
             self.sids.add(record.sid)
-        for nic in (*record.spec.get("networks", ()), record.spec.get("mycelium") or {}):
-            if "mac" in nic:
-                self.macs.add(nic["mac"])
+        self._enter_macs(record)
 
     def _enter_beside(self, record: Record, owner: Owner) -> None:
         """Enter what an apply of another address of the planned stack may come to hold, addresses in their networks too."""

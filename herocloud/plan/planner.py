@@ -88,7 +88,7 @@ def draft(
 
     leaving = [(inputs.stack, address) for address in inputs.records if address not in inputs.resources and address in inputs.allowed]
     valued, short, specs = targets.decide_values(inputs, choice, recorded, seen, host, leaving, options, found)
-    holders = facts.held_slices(recorded)
+    holders = facts.held_slices(recorded) if short or any(target.new_slices for target in valued.values()) else {}
     if short:
         found.append(capacity.too_few_slices(host, short, len(holders)))
     outputs = _outputs(desired, recorded, specs, options, found)

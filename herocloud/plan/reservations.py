@@ -9,6 +9,7 @@ apply found.
 from collections.abc import Collection, Mapping
 
 from herocloud.kits.jsons import Json, Part, Spec
+from herocloud.kits.shared_values import MadeLately
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StackName
 from herocloud.model.parts import SNAPSHOT
@@ -76,7 +77,7 @@ def occupied(recorded: Recorded, stack: StackName | None, touched: Collection[st
     whole stack has the stack to itself.
     """
     if stack is not None and touched:
-        recorded = recorded._replace(beside=_beside(recorded, stack, touched))
+        recorded = recorded._replace(beside=held_beside(recorded, stack, touched))
     others = {owner: reserved for owner, reserved in recorded.reserved.items() if owner != stack}
     if not others:
         return recorded
@@ -89,13 +90,18 @@ def occupied(recorded: Recorded, stack: StackName | None, touched: Collection[st
     return recorded._replace(records=records)
 
 
-def _beside(recorded: Recorded, stack: StackName, touched: Collection[str]) -> Mapping[Address, Record]:
+def held_beside(recorded: Recorded, stack: StackName, touched: Collection[str]) -> Mapping[Address, Record]:
     """Return what counts in full at the other addresses of this stack on which applies work, or worked and did not end."""
     records, reserved = recorded.records.get(stack, {}), recorded.reserved.get(stack, {})
     pending = {apply.address for apply in recorded.unfinished if apply.stack == stack}
     held = {address: record for address, record in records.items() if None in pending or address in pending}
-    held |= {address: _together(records.get(address), record) for address, record in reserved.items()}
+    held |= {address: _TOGETHER.make(_together, records.get(address), record) for address, record in reserved.items()}
+    _TOGETHER.end_round()
     return {address: record for address, record in held.items() if address not in touched}
+
+
+_TOGETHER: MadeLately[Record] = MadeLately()
+"""Of a record and a reservation: in a process that stays, most applies of one plan still run when the next one is made."""
 
 
 def _together(known: Record | None, reserved: Record) -> Record:

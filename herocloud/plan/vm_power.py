@@ -9,7 +9,7 @@ from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import finish, lost_files, planner, recorded_stack
+from herocloud.plan import excerpt, finish, lost_files, planner, recorded_stack
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.scope import PlanOptions
@@ -22,9 +22,16 @@ STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "r
 
 def plan_power(action: str, record: Record, recorded: Recorded, observed: Observed, host: Host, *, purge: bool = False) -> Plan:
     """Return the plan of one action on one VM, and on nothing else of its stack."""
+    world = World(recorded, observed, host)
+    options = PlanOptions(target=(record.address,), purge=purge, operation=f"vm {action}")
+    return excerpt.plan_within(world, record.stack, (record.address,), (), lambda part: _plan(action, record, part, options))
+
+
+def _plan(action: str, record: Record, world: World, options: PlanOptions) -> Plan:
+    recorded, observed, host = world
+    assert observed is not None  # noqa: S101  (who acts on a VM has looked at it)
     calm = recorded_stack.calm(observed, recorded, record.stack, (record.address,))
     world = World(recorded, calm, host)
-    options = PlanOptions(target=(record.address,), purge=purge, operation=f"vm {action}")
     if action == "delete":
         draft = _draft(world, record, None, options)
     elif action == "restart":
