@@ -6,6 +6,7 @@ the hundred, each piece compressed: the steps of one plan resemble each other so
 Everything here runs inside a transaction of the caller, and costs as much as the entries it is given, whatever the state holds.
 """
 
+import functools
 import itertools
 import json
 import sqlite3
@@ -318,7 +319,7 @@ def pending(connection: sqlite3.Connection, folder: Path) -> tuple[Pending, ...]
             status,
             started,
             Caller(user or "", command or "", job),
-            tuple(approval for approval in Approval if approval in _read_classes(approved)),
+            _in_order(approved),
             address or None,
             _is_alive(folder, stack, holder),
         )
@@ -326,22 +327,34 @@ def pending(connection: sqlite3.Connection, folder: Path) -> tuple[Pending, ...]
     )
 
 
-def reserved(connection: sqlite3.Connection) -> records.Records:
-    """Return what applies that run or did not end may come to hold, by stack and address."""
+def reserved(connection: sqlite3.Connection, kept: records.Kept | None = None) -> records.Records:
+    """Return what applies that run or did not end may come to hold, by stack and address; `kept` is what the last question has read."""
+    texts = connection.execute(f"SELECT apply, reserved FROM applies WHERE {UNFINISHED} AND reserved <> ''").fetchall()  # noqa: S608  (ours)
     found: records.Records = {}
-    for (texts,) in connection.execute(f"SELECT reserved FROM applies WHERE {UNFINISHED} AND reserved <> ''"):  # noqa: S608  (ours)
-        for record in records.read_bodies(texts):
-            found.setdefault(record.stack, {})[record.address] = record
+    for record in (kept or records.Kept()).read_lists(texts):
+        found.setdefault(record.stack, {})[record.address] = record
     return found
+
+
+@functools.lru_cache(maxsize=16)
+def _in_order(classes: str) -> tuple[Approval, ...]:
+    return tuple(sorted(_read_classes(classes), key=list(Approval).index))
+
+
+@functools.lru_cache(maxsize=256)
+def _read_holder(text: str) -> holders.Holder | None:
+    try:
+        return holders.Holder(**json.loads(text))
+    except (ValueError, TypeError):
+        return None
 
 
 def _is_alive(folder: Path, stack: StackName, text: str) -> bool:
     """Return whether the process that was last at work on an apply holds the lock for it."""
     from herocloud.state import locking
 
-    try:
-        holder = holders.Holder(**json.loads(text))
-    except (ValueError, TypeError):
+    holder = _read_holder(text)
+    if holder is None:
         return False
     if locking.is_held_here(folder, holder):
         return True

@@ -28,7 +28,7 @@ def read(
         records=present,
         slices=slices,
         unfinished=unfinished,
-        reserved=journal.reserved(connection) if unfinished else {},
+        reserved=journal.reserved(connection, kept) if unfinished else {},
         outputs=journal.outputs(connection),
         durations=(medians or Medians()).read(connection),
         damaged=damaged,

@@ -100,6 +100,16 @@ class Kept:
         """Start without anything read."""
         self._read: dict[Owner, tuple[str, Record | str]] = {}
         self._now: dict[Owner, tuple[str, Record | str]] = {}
+        self._lists: dict[int, tuple[str, list[Record]]] = {}
+
+    def read_lists(self, texts: list[tuple[int, str]]) -> list[Record]:
+        """Return the records in these numbered texts; of a text that is as it was when it was read last, they are the same ones."""
+        known = self._lists
+        self._lists = {
+            number: before if (before := known.get(number)) is not None and before[0] == text else (text, read_bodies(text))
+            for number, text in texts
+        }
+        return [record for _, found in self._lists.values() for record in found]
 
     def find(self, owner: Owner, body: str) -> Record | str | None:
         """Return what this text at this address is known to be: a record, or what is wrong with it."""

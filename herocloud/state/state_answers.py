@@ -41,7 +41,7 @@ class Reader:
     @property
     def serial(self) -> int:
         """Return the number of the last operation."""
-        return self._read(journal.serial)
+        return self._ask(journal.serial)
 
     @property
     def data_version(self) -> int:
@@ -69,11 +69,11 @@ class Reader:
 
     def record(self, stack: StackName, address: Address) -> Record | None:
         """Return the record of one address."""
-        return self._read(lambda c: records.find(c, stack, address))
+        return self._ask(lambda c: records.find(c, stack, address))
 
     def record_of(self, sid: str) -> Record | None:
         """Return the record of this sid."""
-        return self._read(lambda c: records.find_sid(c, sid))
+        return self._ask(lambda c: records.find_sid(c, sid))
 
     def assignments(self) -> Mapping[Sid, tuple[StackName, Address]]:
         """Return who holds each slice in use."""
@@ -81,11 +81,11 @@ class Reader:
 
     def generation(self) -> Generation:
         """Return what changes whenever anybody takes something or edits a record."""
-        return self._read(journal.generation)
+        return self._ask(journal.generation)
 
     def pending(self) -> tuple[Pending, ...]:
         """Return every apply that runs or did not end, oldest first."""
-        return self._read(lambda c: journal.pending(c, self.folder))
+        return self._ask(lambda c: journal.pending(c, self.folder))
 
     def last_files(self, stack: str) -> tuple[str, ...]:
         """Return the stack files of the last apply of a stack."""
@@ -184,15 +184,23 @@ class Reader:
 
     def _read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Ask within one transaction, so that all of the answer is of the same moment."""
+
+        def ask(connection: sqlite3.Connection) -> Answer:
+            connection.execute("BEGIN")
+            try:
+                return question(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+        return self._ask(ask)
+
+    def _ask(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Ask with a single statement, whose answer is of one moment by itself."""
         turn, connection = self._asking
         with turn, failures.Guarded(self._path):
             try:
-                connection.execute("BEGIN")
-                try:
-                    return question(connection)
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
+                return question(connection)
             except _UNREADABLE as error:
                 # The pages are in order, and what they hold is not: no JSON any more, or JSON of another shape.
                 raise failures.damaged(self._path, f"what is in it cannot be read ({type(error).__name__}: {error})") from error

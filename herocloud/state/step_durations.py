@@ -57,8 +57,13 @@ def learn(connection: sqlite3.Connection, apply: int, providers: Mapping[StepId,
         kind, provider = step.rpartition("/")[2].partition("#")[0], providers.get(step)
         if provider is not None and kind in steps.KINDS and len(known := found.setdefault((kind, provider), [])) < KEPT:
             known.append(seconds)
-    for key, known in found.items():
-        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM durations WHERE (kind, provider) = (?, ?)", key).fetchone()
-        rows_of_kind = [(*key, number + place, seconds) for place, seconds in enumerate(reversed(known), 1)]
-        connection.executemany("INSERT INTO durations VALUES (?, ?, ?, ?)", rows_of_kind)
-        connection.execute("DELETE FROM durations WHERE (kind, provider) = (?, ?) AND number <= ?", (*key, number + len(known) - KEPT))
+    # Two statements and not four of each kind: whatever waits to be admitted waits for these.
+    connection.executemany(
+        "INSERT INTO durations SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3 FROM durations WHERE (kind, provider) = (?1, ?2)",
+        [(*key, seconds) for key, known in found.items() for seconds in reversed(known)],
+    )
+    connection.executemany(
+        "DELETE FROM durations WHERE (kind, provider) = (?1, ?2) "
+        "AND number <= (SELECT max(number) FROM durations WHERE (kind, provider) = (?1, ?2)) - ?3",
+        [(*key, KEPT) for key in found],
+    )

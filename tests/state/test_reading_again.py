@@ -11,7 +11,7 @@ import pytest
 from herocloud.model.ids import Address, StackName, StepId
 from herocloud.state import data_makers, records, state_files, step_durations
 from herocloud.state import store as states
-from herocloud.state.store import Entry, Store
+from herocloud.state.store import Entry, Grant, Store
 
 from .conftest import SHOP, Make
 
@@ -74,6 +74,18 @@ def test_a_row_that_is_damaged_and_mended_again_is_noticed(store: Store, make: M
     write(sound)
     assert store.recorded_again(kept).damaged == {}
     assert list(store.recorded_again(kept).records[SHOP]) == ["vm.web[0]", "vm.web[1]"]
+
+
+def test_what_an_apply_holds_is_read_once(store: Store, make: Make, folder: Path) -> None:
+    first = store.begin(make.plan("p1"), 1.0, prepared=store.prepare(make.plan("p1"), Grant(reserved=(make.record("vm.web[0]"),))))
+    kept = records.Kept()
+    before = store.recorded_again(kept).reserved[SHOP]
+    store.begin(make.plan("p2"), 1.0, prepared=store.prepare(make.plan("p2"), Grant(reserved=(make.record("vm.web[1]"),))))
+    after = store.recorded_again(kept).reserved[SHOP]
+    assert after[Address("vm.web[0]")] is before[Address("vm.web[0]")]
+    assert after == read_all(folder).reserved[SHOP]
+    store.finish(first, "done", 2.0)
+    assert list(store.recorded_again(kept).reserved[SHOP]) == ["vm.web[1]"]
 
 
 def done(kind: str, number: int = 0) -> Entry:
