@@ -8,9 +8,12 @@ import contextlib
 import fcntl
 import functools
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from herocloud.providers.vmm import folders
 
 _ROOT = Path("/sys/fs/cgroup")
 _OURS = "herocloud"
@@ -18,6 +21,7 @@ _CONTROLLERS = ("memory", "pids", "cpu")
 _DISKS = "io"
 """Of version 2, and used where it is there: kernels have it without weights, or not at all. Version 1 weighs no writes that are put off."""
 _USUAL_SHARES = 1024
+_HOUR = 3600.0
 
 
 class Limits(NamedTuple):
@@ -178,6 +182,32 @@ def _weights(ours: Path, name: str, coming: str) -> Iterator[int]:
     for path, group in groups:
         if group == coming or _begins(f"{path}/cgroup.procs"):
             yield from _weight(f"{path}/{name}")
+        elif _is_abandoned(path, group):
+            _take_away(group)
+
+
+def _is_abandoned(path: str, group: str) -> bool:
+    """Return whether nobody can start again what was in a group without processes.
+
+    A VM has a folder for its sockets before it has a group, and for longer. One that was killed together with its shell, and whose data
+    folder was thrown away, leaves its group for good, and each of these makes every count of those that run longer.
+    """
+    data, _, sid = group.partition("-")
+    try:
+        return (
+            len(data) == folders.DIGEST
+            and not os.path.exists(f"{folders.base()}/{data}/{sid}")  # noqa: PTH110  (for each of thousands)
+            and time.time() - os.stat(path).st_mtime > _HOUR  # noqa: PTH116
+        )
+    except OSError:
+        return False
+
+
+def _take_away(group: str) -> None:
+    for _, folder in _places():
+        with contextlib.suppress(OSError):
+            # Refused by the kernel where a process has come since.
+            os.rmdir(folder / _OURS / group)  # noqa: PTH106
 
 
 def _weight(path: str) -> Iterator[int]:

@@ -21,19 +21,22 @@ OWN = "vmm"
 LONGEST = 107
 """Bytes that `sun_path` holds, less the final zero."""
 
-_DIGEST = 10
+DIGEST = 10
+"""Characters that name a data folder."""
+_OF_ROOT = Path("/run/herocloud")
 _TRIES = 100
 """Each one that is lost means that the last other VM of the data folder ended in that instant."""
 
 
+@functools.lru_cache(maxsize=4096)
 def machine_folder(data: Path, sid: str) -> Path:
-    """Return the folder of what a VM's process keeps."""
+    """Return the folder of what a VM's process keeps. It is asked for fifty times while a VM starts, and a path takes long to be made."""
     return data.joinpath("vms", sid, OWN)
 
 
 def runtime_folder(data: Path, sid: str) -> Path:
     """Return the folder of the sockets of a VM."""
-    return runtime_root(data) / sid
+    return _below(runtime_root(data), sid)
 
 
 def runtime_root(data: Path, environment: Mapping[str, str] | None = None) -> Path:
@@ -41,13 +44,18 @@ def runtime_root(data: Path, environment: Mapping[str, str] | None = None) -> Pa
 
     Two data folders on one host may both have a VM `v1`, so the data folder is part of the path.
     """
-    return base(environment) / _digest_of(data.absolute())
+    return _below(base(environment), _digest_of(data.absolute()))
 
 
 @functools.lru_cache(maxsize=64)
 def _digest_of(data: Path) -> str:
     """Name a data folder: by where it really lies, which takes a while to find out, and is asked again and again for each VM."""
-    return hashlib.blake2b(os.fsencode(data.resolve()), digest_size=_DIGEST // 2).hexdigest()
+    return hashlib.blake2b(os.fsencode(data.resolve()), digest_size=DIGEST // 2).hexdigest()
+
+
+@functools.lru_cache(maxsize=4096)
+def _below(folder: Path, name: str) -> Path:
+    return folder / name
 
 
 def control_socket(data: Path, sid: str, name: str) -> Path:
@@ -150,7 +158,7 @@ def base(environment: Mapping[str, str] | None = None) -> Path:
     A session without one (su, cron) gets a folder of its own name in the system's folder for temporary files.
     """
     if os.geteuid() == 0:
-        return Path("/run/herocloud")
+        return _OF_ROOT
     given = (os.environ if environment is None else environment).get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     if os.access(given, os.W_OK):
         return Path(given) / "herocloud"

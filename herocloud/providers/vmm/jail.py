@@ -290,7 +290,9 @@ def _mounts_below(folder: str) -> list[str]:
     beginning = os.fsencode(folder) + b"/"
     with open("/proc/self/mountinfo", "rb") as stream:  # noqa: PTH123
         # Blanks and the like are written as numbers there.
-        places = [line.split(b" ", 5)[4].decode("unicode_escape").encode("latin-1") for line in stream]
+        # The codec for that takes longer to load than to do without.
+        places = [line.split(b" ", 5)[4] for line in stream]
+    places = [place.decode("unicode_escape").encode("latin-1") if b"\\" in place else place for place in places]
     return [os.fsdecode(place) for place in places if place.startswith(beginning)]
 
 

@@ -137,15 +137,13 @@ and for a VMM that is over starts nothing again. Where systemd runs, all that is
 process, so that one lets the process beside hear that it is over (the lock is free) and write down its last words. A
 pause holds no lock: it may outlive a shell that is killed, and would keep the next one out."""
 
-_DETACH = """\
+_APART = """\
 cd / || exit
-# Where it was called from is nobody's business, and a shell hands this on.
-unset PWD OLDPWD
 umask 077
-log=$1
-shift
-"$@" </dev/null >>"$log" 2>&1 &
+{
+@script@} </dev/null >>"${10}" 2>&1 &
 """
+"""A script where no systemd takes it over: the shell that is called divides, and ends. To start another one would take longer."""
 SHUTDOWN_UNIT = "herocloud-shutdown.service"
 """The unit that shuts guests down before the host goes down, where the daemon's units were installed: it is stopped before those of VMs."""
 _SHOWN = 1200
@@ -372,7 +370,7 @@ def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | 
         return
     # Nothing of the caller's goes along: a password in an environment variable would be readable in /proc for the life of the VM, and a
     # working directory would keep a file system busy.
-    words = ["/bin/sh", "-c", _DETACH, "herocloud-detach", str(log.absolute()), *become]
+    words = [*become[:2], _APART.replace("@script@", become[2]), *become[3:], str(log.absolute())]
     try:
         subprocesses.run(words, timeout=_SHELL_TIME, environment=what.environment, apart=True)
     except CommandError as error:

@@ -8,6 +8,7 @@ What differs between hypervisors is a `Control`: how to look at a running VM, ch
 """
 
 import functools
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -159,6 +160,7 @@ class MachineDriver:
         self._control = control
         self._patience = patience
         self._users = users
+        self._closing = threading.Lock()
         self._open_because: str | None = None
         """Why the host itself is open to VMMs; unknown until it is closed to the first of them."""
 
@@ -308,8 +310,10 @@ class MachineDriver:
         """Keep the VMM away from what listens on the host itself, where VMMs have users of their own and rules can be loaded."""
         # It has its user before the host is closed, because the last user who goes opens the host again.
         cages.choose_user(self._folder, sid, self._users)
-        if self._open_because is None:
-            self._open_because = loopback.close(self._users)
+        # Several start at once, and one of them closes it for all: each would load and read the same rules, one after the other.
+        with self._closing:
+            if self._open_because is None:
+                self._open_because = loopback.close(self._users)
 
     def _probe_power(self, work: Work, sid: str, mark: Mark | None) -> Probe:
         step = work.step

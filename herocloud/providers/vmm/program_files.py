@@ -8,7 +8,9 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/gnu")
 """Folders that hold the host's programs; `jail` shows all of them."""
@@ -17,12 +19,40 @@ _LONGEST_SCRIPT = 64 * 1024
 _MOST_LINKS = 40
 
 
+class _Known(NamedTuple):
+    """What was found out about a program, which is the same for every VM until one of its files is another one."""
+
+    chain: Sequence[Path]
+    stamps: Sequence[tuple[int, ...]]
+    folders: Sequence[Path]
+
+
+_known: dict[str, _Known] = {}
+
+
 def needed_by(program: str) -> list[Path]:
     """Return the folders that have to be seen for a program to start, without those that always are."""
-    paths: list[Path] = []
-    for path in _chain(shutil.which(program) or program):
-        paths += [one for one in _around(path) if not _is_system(one) and one not in paths]
-    return paths
+    whole = shutil.which(program) or program
+    known = _known.get(whole)
+    if known is None or known.stamps != [_stamp(path) for path in known.chain]:
+        # Looked at before it is read: one that changes meanwhile is read again the next time.
+        first = _stamp(Path(whole))
+        chain = _chain(whole)
+        stamps = [first, *(_stamp(path) for path in chain[1:])]
+        paths: list[Path] = []
+        for path in chain:
+            paths += [one for one in _around(path) if not _is_system(one) and one not in paths]
+        known = _known[whole] = _Known(chain, stamps, paths)
+    return list(known.folders)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Tell a file from another one that lies at the same path later."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  (a path that is there already)
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 def _chain(program: str) -> list[Path]:

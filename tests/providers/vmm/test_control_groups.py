@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.vmm import control_groups
+from herocloud.providers.vmm import control_groups, folders
 from herocloud.providers.vmm.control_groups import Limits
 
 _MIB = 1024**2
@@ -102,6 +102,20 @@ def test_a_new_vm_is_weighed_without_a_look_at_all_others(tree: Path, monkeypatc
     assert set(looks) == {str(folder / name) for folder in (tree, tree / "a-v4") for name in ("cpu.weight", "io.weight")}
     control_groups.make("a-v4", Limits(None, 100, 100))
     assert (tree / "cpu.weight").read_text() == "500", "one that was there has all counted again, and the third has no process yet"
+
+
+def test_groups_of_vms_that_nobody_can_start_again_go_when_groups_are_counted(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "base", lambda: tmp_path / "run")
+    (tmp_path / "run/0123456789/startable").mkdir(parents=True)
+    names = ("0123456789-gone", "0123456789-startable", "0123456789-recent", "somebody-else")
+    for name in names:
+        (tree / name).mkdir()
+        if name != "0123456789-recent":
+            os.utime(tree / name, (0, 0))
+    control_groups.make("a-v1", Limits(None, 100, 300))
+    assert [name for name in names if (tree / name).exists()] == list(names[1:])
 
 
 @pytest.mark.usefixtures("kernel")

@@ -1,10 +1,15 @@
 """The driver of all hypervisors: what it does is the same for each, and each says only how it controls its processes."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from herocloud.model.steps import KINDS
 from herocloud.providers.cloud_hypervisor import driving as cloud_hypervisor
 from herocloud.providers.qemu import driving as qemu
+from herocloud.providers.vmm import machine_driver
 
 
 @pytest.mark.parametrize("provider", [qemu, cloud_hypervisor], ids=["qemu", "cloud-hypervisor"])
@@ -17,3 +22,16 @@ def test_every_step_of_a_hypervisor_can_be_struck_before_and_after_it(provider) 
 @pytest.mark.parametrize("driver", [qemu.QemuDriver, cloud_hypervisor.CloudHypervisorDriver])
 def test_no_hypervisor_has_a_way_of_its_own_to_perform_probe_or_undo(driver) -> None:
     assert {"perform", "probe", "undo"}.isdisjoint(vars(driver))
+
+
+def test_vms_that_start_at_once_have_the_host_closed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    asked = threading.Event()  # nobody sets it: to close takes a while
+    together = threading.Barrier(4)
+    # All have come here before the first of them has closed anything.
+    monkeypatch.setattr(machine_driver.cages, "choose_user", lambda *_: together.wait(20))
+    monkeypatch.setattr(machine_driver.loopback, "close", lambda _: closed.append("") or asked.wait(0.2) or "")
+    driver = cloud_hypervisor.CloudHypervisorDriver(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(driver._keep_out, ["v1", "v2", "v3", "v4"]))
+    assert len(closed) == 1
