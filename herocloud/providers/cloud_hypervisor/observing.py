@@ -63,14 +63,15 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
         return parts
     from concurrent.futures import ThreadPoolExecutor
 
-    from herocloud.providers.cloud_hypervisor import attendance, live_view, readings
+    from herocloud.providers.cloud_hypervisor import attendance, file_layout, live_view, readings
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
         looks = pool.map(lambda one: live_view.look(folder, one.sid), alive)
     boots = boot_files.BootLook(folder)
     for one, look in zip(alive, looks, strict=True):
         seen, unheard = look, "running"
-        if seen is None and (unheard := responsiveness.power_without_answer(folder, one.sid)) == powers.UNRESPONSIVE:
+        socket = file_layout.api_socket(folder, one.sid)
+        if seen is None and (unheard := responsiveness.power_without_answer(folder, one.sid, socket)) == powers.UNRESPONSIVE:
             # A busy host must not make a machine look dead, so it is asked once more, and one that is at work itself is not dead either.
             before = responsiveness.work_done(folder, one.sid)
             seen = live_view.look(folder, one.sid, responsiveness.PATIENCE)

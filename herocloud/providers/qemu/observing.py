@@ -68,8 +68,9 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     for vm in alive:
         seen = queries.read(answers[sockets[vm.sid]])
         # One that can only be looked at would have its power cut at the next change.
-        can_act = seen is not None and command_inputs.sockets_of(folder, vm.sid).control.exists()
-        unheard = "running" if can_act else responsiveness.power_without_answer(folder, vm.sid)
+        control = command_inputs.sockets_of(folder, vm.sid).control
+        can_act = seen is not None and control.exists()
+        unheard = "running" if can_act else responsiveness.power_without_answer(folder, vm.sid, sockets[vm.sid], control)
         machine = boots.with_flaw(vm.sid, vm.mark, queries.machine_part(vm.mark.machine, seen))
         parts[vm.sid] = {
             "machine": vm.with_flaws(virtiofs.with_flaw(folder, vm.sid, responsiveness.with_keeper(folder, vm.sid, machine))),
@@ -86,7 +87,7 @@ def _ask_again(folder: Path, silent: dict[str, Path]) -> dict[Path, list[Json] |
     from herocloud.providers.qemu import qmp, queries
     from herocloud.providers.vmm import responsiveness
 
-    again = [socket for sid, socket in silent.items() if responsiveness.power_without_answer(folder, sid) == powers.UNRESPONSIVE]
+    again = [socket for sid, socket in silent.items() if responsiveness.power_without_answer(folder, sid, socket) == powers.UNRESPONSIVE]
     return qmp.ask_many(again, queries.QUESTIONS, patience=responsiveness.PATIENCE) if again else {}
 
 

@@ -2,7 +2,8 @@
 
 A process that was stopped by a signal lives, holds its lock, and never answers. One that does not answer for another reason is given time:
 it may have been started a moment ago, the host is busy, or it is: one that writes the memory of its VM answers nobody until that is done,
-and whatever else keeps it at work shows in the thread that would answer. Only one that does nothing has hung.
+and whatever else keeps it at work shows in the thread that would answer. Only one that does nothing has hung, or one whose socket somebody
+has removed.
 """
 
 import math
@@ -23,6 +24,8 @@ _STARTING = 30.0
 """Seconds in which a process that was started may not answer yet."""
 _ADOPTION, _STEP = 10.0, 0.01
 _PROC = Path("/proc")
+_LISTENS = 0x10000
+"""The flag of a socket that takes connections, in the kernel's list."""
 _ANSWERS = "vmm"
 """What Cloud Hypervisor calls its thread that carries out requests."""
 
@@ -48,8 +51,24 @@ def wake(data: Path, sid: str) -> None:
         identity.send(process, signal.SIGCONT)
 
 
-def power_without_answer(data: Path, sid: str) -> str:
-    """Return the power of a VM whose process lives and did not answer."""
+def has_lost(process: Identity, *sockets: Path) -> bool:
+    """Return whether a process listens on a socket that has lost its name: nobody can ask it, which is no slow answer.
+
+    The kernel remembers the name until the socket is closed, so one that was removed is not taken for one that is still to be made.
+    """
+    gone = {str(path) for path in sockets if not path.is_socket()}
+    if not gone:
+        return False
+    try:
+        lines = (_PROC / str(process.pid) / "net/unix").read_text(errors="replace").splitlines()[1:]
+    except OSError:
+        return False
+    fields = (line.split(maxsplit=7) for line in lines)
+    return any(len(field) == 8 and field[7] in gone and int(field[3], 16) & _LISTENS for field in fields)
+
+
+def power_without_answer(data: Path, sid: str, *sockets: Path) -> str:
+    """Return the power of a VM whose process lives and did not answer on its sockets."""
     process = identity.running(data, sid)
     if process is None:
         # It ended meanwhile, or its record is being written.
@@ -59,7 +78,7 @@ def power_without_answer(data: Path, sid: str) -> str:
     if memory_folders.is_being_moved(data, sid):
         # Its guest is held for that, before and after.
         return "paused"
-    return "running" if is_starting(process) else powers.UNRESPONSIVE
+    return "running" if is_starting(process) and not has_lost(process, *sockets) else powers.UNRESPONSIVE
 
 
 def work_done(data: Path, sid: str) -> float:

@@ -72,6 +72,25 @@ def test_a_process_that_does_not_answer_is_asked_again_and_then_unresponsive(ben
     assert asked == [3.0, responsiveness.PATIENCE]
 
 
+def test_a_process_whose_socket_was_removed_is_unresponsive_from_its_first_second_on(bench: Any) -> None:
+    bench.running()
+    process = bench.process
+    socket = file_layout.api_socket(bench.data, "v1")
+    socket.unlink()
+    assert responsiveness.is_starting(process)
+    assert bench.see()["power"] == powers.UNRESPONSIVE
+    bench.power("vm.stop", powers.UNRESPONSIVE, "stopped")
+    bench.power("vm.boot", "stopped", "running")
+    assert bench.see()["power"] == "running"
+    assert bench.process != process
+
+
+def test_a_process_that_has_not_made_its_socket_yet_is_given_time(bench: Any) -> None:
+    bench.running()
+    assert not responsiveness.has_lost(bench.process, file_layout.api_socket(bench.data, "v1"))
+    assert not responsiveness.has_lost(bench.process, folders.runtime_folder(bench.data, "v1") / "not-made-yet.sock")
+
+
 def _answer_in_the_background(bench: Any) -> threading.Thread:
     """Ask for something that takes long; nothing else is answered meanwhile."""
 
@@ -199,3 +218,20 @@ def test_drift_and_plan_show_an_attendant_that_nobody_starts_again_and_one_apply
     second = identity.running(site.data_folder, sid, "-console")
     assert second not in (None, first)
     assert identity.running(site.data_folder, sid) == vmm
+
+
+def test_a_vm_that_just_booted_and_lost_its_socket_is_drift_and_no_change_of_it_is_planned_live(site: Any, tmp_path: Path) -> None:
+    (sid,) = [path.name for path in (site.data_folder / "vms").iterdir()]
+    process = identity.running(site.data_folder, sid)
+    assert process is not None
+    file_layout.api_socket(site.data_folder, sid).unlink()
+    assert "vm.web   power running → unresponsive" in site.done("drift").out
+    site.write(STACK.format(kernel=kernel(tmp_path)).replace("memory: 64 MiB", "memory: 64 MiB, vcpus: 2"))
+    plan = site.done("plan").out
+    assert responsiveness.is_starting(process)
+    assert "update live" not in plan
+    assert "1 to reboot" in plan
+    site.done("apply", "-y")
+    assert "No drift." in site.done("drift").out
+    assert "No changes." in site.done("plan").out
+    assert identity.running(site.data_folder, sid) != process

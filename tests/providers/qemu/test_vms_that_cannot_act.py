@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from herocloud.model import powers
-from herocloud.providers.qemu import observing, qmp, queries
+from herocloud.providers.qemu import command_inputs, observing, qmp, queries
 from herocloud.providers.seam import Found
 from herocloud.providers.vmm import identity, responsiveness
 
@@ -84,6 +84,18 @@ def test_a_process_that_does_not_answer_is_asked_again_and_then_unresponsive(kep
     asked.clear()
     assert kept.see()["power"] == powers.UNRESPONSIVE
     assert asked == [3.0, responsiveness.PATIENCE]
+
+
+@pytest.mark.parametrize("name", ["control", "looking"])
+def test_a_process_whose_socket_was_removed_is_unresponsive_from_its_first_second_on(kept, name: str) -> None:
+    process = kept.process
+    getattr(command_inputs.sockets_of(kept.data, "v1"), name).unlink()
+    assert responsiveness.is_starting(process)
+    assert kept.see()["power"] == powers.UNRESPONSIVE
+    kept.power("vm.stop", powers.UNRESPONSIVE, "stopped")
+    kept.power("vm.boot", "stopped", "running")
+    assert kept.see()["power"] == "running"
+    assert kept.process != process
 
 
 @pytest.mark.parametrize(("status", "power"), [("nospace", powers.DISK_FULL), ("failed", powers.DISK_ERROR), ("ok", powers.DISK_FULL)])
