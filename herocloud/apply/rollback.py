@@ -14,6 +14,7 @@ from herocloud.model.ids import Address, StepId
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Plan
 from herocloud.model.steps import KINDS, Step
+from herocloud.model.worlds import Recorded
 from herocloud.plan import lost_data
 from herocloud.plan.lost_data import Kept
 from herocloud.providers.seam import Found
@@ -61,6 +62,20 @@ class Look(NamedTuple):
 def begun_steps(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
     """Return the steps that were begun and not taken back yet, newest first."""
     return [step for step in reversed(plan.steps) if states.get(step.id) == "done" or states.get(step.id) in IN_FLIGHT]
+
+
+def without_relied_on(plan: Plan, states: Mapping[StepId, str], recorded: Recorded) -> Mapping[StepId, str]:
+    """Return the states without those of what the apply has made and others have come to need since, like an image: that stays made.
+
+    What is not whole yet is taken back: others that need it make it as well.
+    """
+    made = {change.address for change in plan.changing if change.before is None and change.after is not None}
+    own = {change.address for change in plan.changing}
+    others = {**recorded.reserved.get(plan.stack, {}), **recorded.records.get(plan.stack, {})}
+    needed = {need for address, record in others.items() if address not in own for need in record.needs}
+    unfinished = {step.address for step in plan.steps if states.get(step.id) != "done"}
+    kept = (made & needed) - unfinished
+    return {step.id: states[step.id] for step in plan.steps if step.id in states and step.address not in kept} if kept else states
 
 
 def grown_steps(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:

@@ -102,6 +102,7 @@ class Session:
 
         Steps in `stuck` have a provider that does not answer, so it is not asked how far they came.
         """
+        states = rollback.without_relied_on(self.plan, states, self._store.recorded())
         # Of all that is under way, only this decides what cannot come back; the rest is asked in turn, by workers that may be given up.
         asked = [step for step in inspection.open_steps(self.plan, states) if KINDS[step.kind].destroys_data and step.id not in stuck]
         grown = [step for step in rollback.grown_steps(self.plan, states) if step.id not in stuck]

@@ -123,6 +123,7 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     plan, states = load(folder, pending)
     recorded = store.read_recorded(folder)
     back = rollback or entries.going_back(states)
+    states = rollbacks.without_relied_on(plan, states, recorded) if back else states
     hosting = inputs.find_host(folder, recorded)
     drivers = Drivers(hosting.context)
     under_way = inspection.open_steps(plan, states)
