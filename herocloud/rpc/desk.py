@@ -14,6 +14,7 @@ from herocloud.model.ids import Address, Sid, StackName
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
 from herocloud.operations import inputs, lookups, stack_plans
 from herocloud.operations.inputs import Hosting, Known
+from herocloud.operations.recorded_machines import RecordedMachines
 from herocloud.operations.state_reader import StateReader
 from herocloud.plan import orphans
 from herocloud.rpc import error_answers
@@ -104,7 +105,7 @@ class Sight:
         with self._turn:
             kept = self._hosting
         if kept is not None and time.monotonic() - kept[0] < _HOST_SECONDS and kept[1] == sign:
-            return kept[2]
+            return kept[2]._replace(context=kept[2].context._replace(memory=RecordedMachines(recorded)))
         host = inputs.find_host(self._folder, recorded)
         host = host._replace(context=host.context._replace(lasting=self._lasting))
         with self._turn:

@@ -57,6 +57,18 @@ def test_a_vm_without_a_record_keeps_its_slice(daemon: Any) -> None:
     assert daemon.call("node_status")["slices_in_use"] == 1
 
 
+def test_a_look_knows_the_vms_of_now_by_the_host_of_a_moment_ago(daemon: Any) -> None:
+    daemon.call("deploy_vm", name="first", slice_sid="s1", image="tiny", wait=30)
+    sight = daemon.service.desk.sight
+    record = daemon.service.desk.find_vm(daemon.call("deploy_vm", name="web", slice_sid="s3", image="tiny", wait=30)["sid"], "")
+    kept = sight.hosting()
+    daemon.call("delete_vm", sid=record.sid, wait=30)
+    now = sight.hosting()
+    assert now.host is kept.host
+    assert kept.context.memory.of_sid(record.sid).address == "vm.web"
+    assert now.context.memory.of_sid(record.sid) is None
+
+
 @pytest.mark.parametrize("secret", ["", "known"])
 def test_a_vm_without_a_record_is_taken_over_by_no_deployment(daemon: Any, secret: str) -> None:
     sid = daemon.call("deploy_vm", name="web", slice_sid="s3", image="tiny", secret=secret, wait=30)["sid"]
