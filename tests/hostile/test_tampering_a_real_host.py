@@ -190,6 +190,10 @@ HEALED = (
     Kind("address of the VM that the host answers for", "ip neighbor add proxy 10.42.0.2 dev {bridge}"),
     Kind("IPv6 neighbor that is fixed", "ip -6 neighbor replace fd00::9 lladdr 02:00:00:00:00:77 nud permanent dev {bridge}"),
     Kind("no route", "ip route delete 10.42.0.0/24 dev {bridge}"),
+    Kind("a hole in the routes", "ip route add blackhole 10.42.0.2/32"),
+    Kind("address of the VM that is the host's own", "ip route add local 10.42.0.2/32 dev lo"),
+    Kind("a part of the network behind another guest", "ip route add 10.42.0.0/28 via 10.42.0.9 dev {bridge}"),
+    Kind("bridge on which the host does not say where it is", "sysctl -qw net.ipv4.conf.{bridge}.arp_ignore=8"),
     Kind("no download limit", "tc qdisc delete dev {tap} root"),
     Kind("another burst", "tc qdisc replace dev {tap} root handle 1: tbf rate 80mbit burst 900000 limit 660000"),
     Kind("a hook in front of the guard", "tc qdisc add dev {tap} clsact"),
@@ -267,6 +271,15 @@ HARMLESS = (
         Kind("a bridge that answers for others", "sysctl -qw net.ipv4.conf.{bridge}.proxy_arp=1"),
         "guests reach it by their gateway too",
     ),
+    (
+        Kind("a rule that drops what is for the VM", "ip rule add to 10.42.0.2/32 blackhole priority 100"),
+        "it is the host's own policy, which has its say as its firewall does",
+    ),
+    (
+        Kind("a route in a table of somebody else", "ip route add blackhole 10.42.0.2/32 table 77"),
+        "only a rule of the host leads there",
+    ),
+    (Kind("a route through the bridge", "ip route add 10.42.0.2/32 dev {bridge}"), "it leads to where the VM is"),
     (Kind("a short queue of the device", "ip link set {tap} txqueuelen 10"), "only root of the host can starve a guest of frames"),
     (Kind("bridge in promiscuous mode", "ip link set {bridge} promisc on"), "only root of the host can look at what it hears"),
 )

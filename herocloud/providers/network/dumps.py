@@ -33,15 +33,15 @@ _OF_XDP = frozenset({2})
 """IFLA_XDP_ATTACHED."""
 _OF_ADDRESS = frozenset({1, 2})
 """IFA_ADDRESS, LOCAL."""
-_OF_ROUTE = frozenset({1, 4, 15})
-"""RTA_DST, OIF, TABLE."""
+_OF_ROUTE = frozenset({1, 4, 5, 15})
+"""RTA_DST, OIF, GATEWAY, TABLE."""
 _OF_QUEUE = frozenset({1, 2})
 """TCA_KIND, OPTIONS."""
 _OF_BUCKET = frozenset({1, 4})
 """TCA_TBF_PARMS, RATE64."""
 _TICK = 64
 """Nanoseconds in which queues count time."""
-_MAIN_TYPES = (1,)
+UNICAST = 1
 """RTN_UNICAST: routes that lead somewhere, and not those to ourselves or to everybody."""
 _OF_NEIGHBOR = frozenset({1})
 """NDA_DST."""
@@ -86,12 +86,15 @@ class Address(NamedTuple):
 
 
 class Route(NamedTuple):
-    """Where packets to a range go; only routes that lead somewhere."""
+    """Where packets to a range go."""
 
     link: int
     destination: str
     prefix: int
     table: int
+    kind: int = UNICAST
+    gateway: bool = False
+    """Whether they go through another host."""
 
 
 class Queue(NamedTuple):
@@ -121,7 +124,7 @@ def dump_addresses() -> tuple[Address, ...]:
 
 
 def dump_routes() -> tuple[Route, ...]:
-    """Read all routes that lead somewhere."""
+    """Read all routes."""
     return tuple(route for body in netlink.dump(_GET_ROUTE, struct.pack("=BBBBBBBBI", *[0] * 9)) for route in _routes(body))
 
 
@@ -156,7 +159,7 @@ def claims(
             yield network_of(address.address, address.prefix), f"{address.address}/{address.prefix} on `{link.name}`", link
     for route in routes:
         link = by_number.get(route.link)
-        if ":" not in route.destination and route.prefix > _WIDEST and (link is None or not skipped(link)):
+        if route.kind == UNICAST and ":" not in route.destination and route.prefix > _WIDEST and (link is None or not skipped(link)):
             through = f" through `{link.name}`" if link else ""
             range_ = f"{route.destination}/{route.prefix}"
             yield range_, f"the route to {range_}{through}", link
@@ -212,11 +215,12 @@ def _address(body: bytes) -> Address:
 
 def _routes(body: bytes) -> Iterator[Route]:
     family, prefix, _, _, table, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", body)
-    if kind not in _MAIN_TYPES or family not in (socket.AF_INET, socket.AF_INET6):
+    if family not in (socket.AF_INET, socket.AF_INET6):
         return
     seen = netlink.attributes(body, 12, _OF_ROUTE)
     destination = _ip(family, seen.get(1, bytes(4 if family == socket.AF_INET else 16)))
-    yield Route(_NUMBER.unpack(seen[4])[0] if 4 in seen else 0, destination, prefix, _NUMBER.unpack(seen[15])[0] if 15 in seen else table)
+    link, number = (_NUMBER.unpack(seen[name])[0] if name in seen else usual for name, usual in ((4, 0), (15, table)))
+    yield Route(link, destination, prefix, number, kind, 5 in seen)
 
 
 def _proxy(body: bytes) -> tuple[int, str]:

@@ -21,6 +21,7 @@ _ROOT = Path("/proc/sys")
 _SWITCH = "net/ipv4/ip_forward"
 _FOLDER = "net/ipv4/conf"
 _OF_BRIDGE = ("forwarding", "route_localnet")
+_ANSWERS, _ANSWERING = "arp_ignore", ("0", "1", "2")
 _RESET = ("all/accept_redirects", "default/forwarding")
 
 
@@ -57,18 +58,24 @@ class Serving(NamedTuple):
     forwarding: bool
     loopback: bool
     """Answers to 127.0.0.1, which published ports need."""
+    answers: bool = True
+    """Whether the host says where it is when a guest asks (ARP): without that its gateway is out of reach."""
 
 
 def serving(name: str) -> Serving:
     """Return what a bridge lets through now."""
-    return Serving(*(_read(f"{_FOLDER}/{name}/{field}") != "0" for field in _OF_BRIDGE))
+    forwarding, loopback = (_read(f"{_FOLDER}/{name}/{field}") != "0" for field in _OF_BRIDGE)
+    return Serving(forwarding, loopback, _read(f"{_FOLDER}/{name}/{_ANSWERS}") in _ANSWERING)
 
 
 def serve(name: str, wanted: Serving) -> None:
     """Let a bridge forward, and let answers to 127.0.0.1 come in through it when ports are published."""
-    for field, now, value in zip(_OF_BRIDGE, serving(name), wanted, strict=True):
+    found = serving(name)
+    for field, now, value in zip(_OF_BRIDGE, found[:2], wanted[:2], strict=True):
         if now is not value:
             _write(f"{_FOLDER}/{name}/{field}", str(int(value)))
+    if not found.answers:
+        _write(f"{_FOLDER}/{name}/{_ANSWERS}", _ANSWERING[0])
 
 
 def _values() -> Iterator[tuple[str, str]]:

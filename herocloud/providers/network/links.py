@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from herocloud.kits import faults
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
 from herocloud.providers.network import bridge_settings, fixed_entries, new_links
-from herocloud.providers.network.dumps import Link
+from herocloud.providers.network.dumps import Link, Route
 from herocloud.providers.network.fixed_entries import Entry
 from herocloud.providers.network.marks import Port
 from herocloud.providers.network.new_links import NewLink
@@ -189,6 +189,13 @@ class Wires:
         with self._talking("", f"the route to {cidr}", fine=(errno.EEXIST,)) as route:
             # RT_SCOPE_LINK and RTPROT_KERNEL, as the kernel made it.
             route.route("add", dst=cidr, oif=number, prefsrc=source, scope=253, proto=2)
+
+    def remove_route(self, found: Route) -> None:
+        """Take away a route that somebody made."""
+        way = {"oif": found.link} if found.link else {}
+        with self._talking("", f"the route to {found.destination}", fine=(errno.ESRCH, errno.ENODEV)) as route:
+            # RT_SCOPE_NOWHERE matches every scope.
+            route.route("del", dst=f"{found.destination}/{found.prefix}", table=found.table, type=found.kind, scope=255, **way)
 
     def add_proxy(self, number: int, address: str) -> None:
         """Answer for a guest whose neighbors cannot hear it."""

@@ -52,6 +52,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
         wires.restore_mtu(link, recognition.MTU)
     wires.set_bridge(number, mac, recognition.MTU)
     _address(scene, wires, number, link, part)
+    for route in scene.narrower_routes_of(link, part["cidr"]) if link else ():
+        wires.remove_route(route)
     for port in scene.ports_of(link) if link else ():
         if (port.isolated, port.hairpin) != wanted:
             wires.set_port(port.number, wanted)

@@ -15,7 +15,7 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.steps import KINDS
 from herocloud.providers.firewall.table_hooks import Hook, Surplus, Table
-from herocloud.providers.network import dumps, inbound, links, marks, network_rules, preconditions, tap_rules
+from herocloud.providers.network import dumps, inbound, links, marks, narrower_routes, network_rules, preconditions, tap_rules
 from herocloud.providers.network.dumps import Link, Queue
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.snapshot import Scene
@@ -60,6 +60,8 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "ports": None if seen.wrong or marks.read_port(link.alias) == network_rules.port_of(part) else "changed",
         "addresses": more or None,
         "route": "missing" if own and link.up and not _has_route(scene, link, cidr) else None,
+        "routes": _narrower_routes(scene, link, cidr) or None,
+        "silent": None if serving.answers else True,
         "settings": list(link.odd) or None,
         "queues": odd_queues(scene, link, None),
         "entries": _fixed_entries(scene, link) or None,
@@ -68,6 +70,13 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "unfinished": marks.is_unfinished(link.alias) or None,
     }
     return _with_odd(part, odd)
+
+
+def _narrower_routes(scene: Scene, link: Link, cidr: str | None) -> list[str]:
+    found = scene.narrower_routes_of(link, cidr) if cidr else []
+    return sorted(
+        narrower_routes.words(route, scene.by_number[route.link].name if route.link in scene.by_number else "") for route in found
+    )
 
 
 def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:

@@ -16,7 +16,17 @@ from herocloud.providers.devices import OVERLAY_BRIDGE
 from herocloud.providers.firewall import table_hooks
 from herocloud.providers.firewall.rule_expressions import Rules
 from herocloud.providers.firewall.table_hooks import Hook, Surplus, Table
-from herocloud.providers.network import dumps, fixed_entries, forward_switch, inbound, marks, network_rules, nftables, tap_rules
+from herocloud.providers.network import (
+    dumps,
+    fixed_entries,
+    forward_switch,
+    inbound,
+    marks,
+    narrower_routes,
+    network_rules,
+    nftables,
+    tap_rules,
+)
 from herocloud.providers.network.dumps import Address, Link, Queue, Route
 from herocloud.providers.network.fixed_entries import Entry
 from herocloud.providers.network.forward_switch import Serving
@@ -129,7 +139,15 @@ class Scene:
     @cached_property
     def routes(self) -> tuple[Route, ...]:
         """Return the IPv4 routes of the host."""
+        return tuple(route for route in self._every_route if route.kind == dumps.UNICAST)
+
+    @cached_property
+    def _every_route(self) -> tuple[Route, ...]:
         return tuple(route for route in self._sources.routes() if ":" not in route.destination)
+
+    def narrower_routes_of(self, bridge: Link, cidr: str) -> list[Route]:
+        """Return the routes that lead packets to a part of a network elsewhere."""
+        return list(narrower_routes.odd_of(self._every_route, bridge.number, cidr))
 
     @cached_property
     def rates(self) -> dict[int, int]:
