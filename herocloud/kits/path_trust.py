@@ -6,7 +6,7 @@ by itself: neither protects what everybody may write to.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from herocloud.kits.named_tuples import NamedTuple
@@ -33,6 +33,23 @@ def trusted_users() -> set[int]:
 def find_flaws(path: Path) -> Iterator[Flaw]:
     """Yield what is wrong with where a path leads, from the root on; what does not exist yet is not judged."""
     yield from _find_flaws(Path(os.path.realpath(path)))
+
+
+def find_flaws_inside(path: Path, names: Iterable[str]) -> Iterator[Flaw]:
+    """Yield what is wrong with paths below a folder whose own path is without flaws; what others cannot get to is not judged."""
+    whole = Path(os.path.realpath(path))
+    if any(_keeps_others_out(place.lstat()) for place in (*reversed(whole.parents), whole)):
+        return
+    for name in names:
+        place = f"{whole}/{name}"
+        try:
+            status = os.lstat(place)
+        except OSError:
+            continue
+        if status.st_uid not in trusted_users():
+            yield Flaw(Path(place), f"`{place}` belongs to user {status.st_uid}", is_owner=True)
+        if writers := "" if stat.S_ISLNK(status.st_mode) else _writers(status):
+            yield Flaw(Path(place), f"{writers} may write to `{place}`", is_owner=False)
 
 
 def find_flaws_of_file(path: Path) -> Iterator[Flaw]:

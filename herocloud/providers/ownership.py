@@ -173,7 +173,9 @@ def _locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder that exists, making it when it is missing."""
     while True:
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+            # `parents` would make the folder above as the umask says, which may let everybody write there.
+            folder.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+            folder.mkdir(exist_ok=True, mode=0o711)
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileExistsError, FileNotFoundError):
             # Somebody removed it between two of these calls.

@@ -3,11 +3,12 @@
 Who writes to the data folder decides what runs with the rights of its owner: commands of VMs, seeds, records. So the folder and each of its
 parents belong to this user or to root, and others cannot write there. A sticky folder like `/tmp` protects what is inside of it, and so
 does a folder that others cannot enter. A folder of this user that holds no state yet is closed to others instead of refused: with an open
-umask `mkdir` makes such folders.
+umask `mkdir` makes such folders. The same holds for the folders in it that decide what runs.
 """
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from herocloud.kits import path_trust
@@ -16,16 +17,39 @@ from herocloud.state import failures, state_files
 Owners = tuple[tuple[int, int, int], ...]
 """Mode, owner and group of each folder from the root to one, and of this process: all that the judgement goes by."""
 
+_VMS, _MACHINE = "vms", "vmm"
+_DECIDING = (_VMS, "images", "volumes", "boot", "boot/contents")
+"""Folders of a data folder that decide what runs and what VMs see: who writes there can replace what lies in them."""
+
 _good: dict[str, Owners] = {}
 """Those with which a folder was found to be trusted. A daemon asks hundreds of times a minute."""
 
 
-def require(folder: Path) -> None:
-    """Raise unless only this user and root decide what lies in the folder; close a folder that holds nothing to trust yet."""
+def require(folder: Path, *, with_vms: bool = False) -> None:
+    """Raise unless only this user and root decide what lies in the folder; close a folder that holds nothing to trust yet.
+
+    `with_vms` also looks at the folders of each VM, which takes longer the more there are.
+    """
     name = os.path.abspath(folder)  # noqa: PTH100  (as it is named: a link in it is seen below)
     owners = _owners_of(name)
-    if owners is not None and _good.get(name) == owners:
+    if owners is None or _good.get(name) != owners:
+        _judge_again(folder, name, owners)
+    for flaw in path_trust.find_flaws_inside(folder, (*_DECIDING, *(_of_vms(folder) if with_vms else ()))) if owners else ():
+        raise failures.refusal("state-untrusted", folder, flaw.text)
+
+
+def _of_vms(folder: Path) -> Iterator[str]:
+    try:
+        with os.scandir(folder / _VMS) as entries:
+            sids = [entry.name for entry in entries]
+    except OSError:
         return
+    for sid in sids:
+        yield f"{_VMS}/{sid}"
+        yield f"{_VMS}/{sid}/{_MACHINE}"
+
+
+def _judge_again(folder: Path, name: str, owners: Owners | None) -> None:
     _judge(folder)
     # What leads through a link may lead elsewhere the next time, and what was closed just now is not as it was found.
     if owners is not None and os.path.realpath(name) == name and _owners_of(name) == owners:

@@ -57,7 +57,7 @@ def hold(
     waiting = _Waiting(folder, timeout, note, cancelled, clock, pause)
     with ExitStack() as stack:
         with failures.Guarded(folder):
-            folder_trust.require(folder)
+            folder_trust.require(folder, with_vms=True)
             if not folder.is_dir():
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             reserve.open_up(folder, frees=operation in _FREEING)

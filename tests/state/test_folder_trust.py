@@ -53,6 +53,22 @@ def test_a_folder_that_was_trusted_is_judged_again_once_it_or_a_parent_was_opene
         folder_trust.require(folder)
 
 
+@pytest.mark.world
+@pytest.mark.parametrize("inner", ["vms", "vms/v1", "vms/v1/vmm", "images", "volumes", "boot/contents"])
+def test_a_folder_inside_that_decides_what_runs_is_judged_too(reachable: Path, inner: str) -> None:
+    place = reachable / inner
+    place.mkdir(parents=True)
+    (reachable / "state.db").touch()
+    folder_trust.require(reachable, with_vms=True)
+    place.chmod(0o777)
+    with pytest.raises(Refused) as refused:
+        folder_trust.require(reachable, with_vms=True)
+    assert f"everybody may write to `{place}`" in refused.value.diagnostics[0].detail
+    reachable.chmod(0o700)
+    # Where nobody else can enter, nobody else writes.
+    folder_trust.require(reachable, with_vms=True)
+
+
 def test_a_folder_that_was_closed_once_is_refused_when_it_is_opened_again_with_a_state(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     folder_trust.require(tmp_path)
