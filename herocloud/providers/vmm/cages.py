@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
-from herocloud.providers.vmm import control_groups, folders, program_files, users
+from herocloud.providers.vmm import control_groups, folders, namespace_filter, program_files, users
 from herocloud.providers.vmm.users import Range, User
 
 DEVICES = ("/dev/kvm", "/dev/net/tun", "/dev/vhost-net", "/dev/vhost-vsock")
@@ -67,6 +67,7 @@ class Cage(NamedTuple):
     def orders(self, *, grouped: bool) -> Iterator[tuple[str, str]]:
         """Yield what `jail` has to do; `grouped` says that somebody else has put the process into a control group with limits."""
         yield "confined", ""
+        yield from namespace_filter.orders()
         limits = control_groups.Limits(self.memory, _MOST_PROCESSES, self.weight)
         have = control_groups.share if self.is_beside else control_groups.make
         joined = have(self.group, limits) if self.group and not grouped else ()

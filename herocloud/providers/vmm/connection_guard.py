@@ -7,8 +7,9 @@ calls, `SECCOMP_RET_USER_NOTIF`), and what the host would deliver to itself is r
 name servers, and for answers on published ports. Addresses beyond the host are not touched. A namespace with another program's network
 would do as well, but needs that program on every host.
 
-`jail` installs the filter, starts this program and becomes the VMM. It ends with the VMM; when it is gone before, nothing is connected any
-more. It holds for guests: who got out of a VMM could change the address after it was looked at. One file with the standard library alone.
+`jail` installs the filter, starts this program, writes down who it is and becomes the VMM. It ends with the VMM; when it is gone before,
+nothing is connected any more, which a look sees: only another boot helps, since no other program can take its place. It holds for guests:
+who got out of a VMM could change the address after it was looked at. One file with the standard library alone.
 """
 
 import ctypes
@@ -45,8 +46,11 @@ def is_possible() -> bool:
     return bool(_LIBRARY.syscall(number, _IS_AVAILABLE, 0, ctypes.byref(action)) == 0)
 
 
-def begin(program: list[str]) -> None:
-    """Have this process, and what it becomes, watched by a program that is started here, with the numbers of its two descriptors added."""
+def begin(program: list[str]) -> int:
+    """Have this process, and what it becomes, watched by a program that is started here, with the numbers of its two descriptors added.
+
+    Returns which process that is.
+    """
     _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     watched = os.pidfd_open(os.getpid())
     listener = _install()
@@ -66,6 +70,7 @@ def begin(program: list[str]) -> None:
         raise OSError(errno.ECHILD, "the program that watches its connections cannot be started")
     # Some hosts let only parents look into a process. Where nobody asks for this, it is refused, and not needed.
     _LIBRARY.prctl(_SET_PTRACER, ctypes.c_ulong(int(said)), 0, 0, 0)
+    return int(said)
 
 
 def _start(words: list[str], kept: set[int], writing: int) -> None:

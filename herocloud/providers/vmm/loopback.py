@@ -36,7 +36,7 @@ def close(wanted: Range | None = None) -> str:
         return "the program `nft` is missing; install the package nftables"
     with _alone() as kept:
         try:
-            subprocesses.run(["nft", "-f", "-"], stdin=rules(numbers), timeout=_TIMEOUT)
+            _load(numbers)
             if kept is not None:
                 durable_files.write_durably(kept, _listing().encode())
         except CommandError as error:
@@ -118,13 +118,25 @@ def _why_no_rules() -> str:
     if shutil.which("nft") is None:
         return "the program `nft` is missing; install the package nftables"
     try:
-        subprocesses.run(["nft", "--check", "-f", "-"], stdin=rules(Range()), timeout=_TIMEOUT)
+        _load(Range(), "--check")
     except CommandError:
         return "this process may not load rules (CAP_NET_ADMIN), or the kernel lacks them"
     return ""
 
 
-def rules(numbers: Range) -> str:
+def _load(numbers: Range, *options: str) -> None:
+    """Have nft load the rules; a kernel that cannot ask its routes what an address is goes by what it looks like."""
+    try:
+        subprocesses.run(["nft", *options, "-f", "-"], stdin=rules(numbers), timeout=_TIMEOUT)
+    except CommandError:
+        subprocesses.run(["nft", *options, "-f", "-"], stdin=rules(numbers, asks_routes=False), timeout=_TIMEOUT)
+
+
+_OF_HOST = ("fib daddr type { local, broadcast, multicast }",)
+_LOOKS_LIKE_HOST = ('oifname "lo"', "ip daddr { 224.0.0.0/4, 255.255.255.255 }", "ip6 daddr ff00::/8")
+
+
+def rules(numbers: Range, *, asks_routes: bool = True) -> str:
     """Return what nft loads: at once, and the same when it is there already. Users of other data folders stay in the set."""
     last = numbers.first + numbers.size - 1
     lines = [
@@ -135,8 +147,8 @@ def rules(numbers: Range) -> str:
         f"add chain inet {TABLE} host",
         f"flush chain inet {TABLE} output",
         f"flush chain inet {TABLE} host",
-        # Everything that is sent to an address of the host itself goes through its loopback interface.
-        f'add rule inet {TABLE} output meta skuid @users oifname "lo" goto host',
+        # What is sent to everybody, or to a group, reaches the host as well, although it leaves through another interface.
+        *(f"add rule inet {TABLE} output meta skuid @users {what} goto host" for what in (_OF_HOST if asks_routes else _LOOKS_LIKE_HOST)),
         f"add rule inet {TABLE} host ct state established,related accept",
     ]
     for address in _name_servers():

@@ -71,3 +71,48 @@ def test_another_range_joins_the_first() -> None:
         pytest.skip("needs network namespaces")
     assert "300000-300999" in ran.stdout
     assert "500000-500999" in ran.stdout
+
+
+_DATAGRAMS = r"""
+import os, socket, subprocess, sys
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+subprocess.run(["ip", "link", "add", "wire0", "type", "veth", "peer", "name", "wire1"], check=True)
+subprocess.run(["ip", "link", "set", "wire1", "up"], check=True)
+subprocess.run(["ip", "address", "add", "192.0.2.1/24", "broadcast", "192.0.2.255", "dev", "wire0"], check=True)
+subprocess.run(["ip", "link", "set", "wire0", "up"], check=True)
+subprocess.run(["ip", "route", "add", "default", "dev", "wire0"], check=True)
+subprocess.run(["nft", "-f", "-"], input=sys.argv[1], text=True, check=True)
+heard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+heard.bind(("", 7777))
+group = b"".join(map(socket.inet_aton, ("224.0.0.251", "192.0.2.1")))
+heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+heard.settimeout(0.5)
+os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+for address in ("192.0.2.255", "255.255.255.255", "224.0.0.251", "127.0.0.1", "192.0.2.9"):
+    wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    try:
+        wire.sendto(address.encode(), (address, 7777))
+    except OSError as error:
+        print(address, type(error).__name__)
+    else:
+        print(address, "sent")
+    try:
+        print("heard", heard.recv(100).decode())
+    except TimeoutError:
+        pass
+"""
+
+
+@pytest.mark.parametrize("asks_routes", [True, False])
+def test_what_is_sent_to_everybody_does_not_reach_the_host_either(*, asks_routes: bool) -> None:
+    numbers = users.usable_range() or Range()
+    words = ["unshare", "--net", "/usr/bin/python3", "-I", "-c", _DATAGRAMS, loopback.rules(numbers, asks_routes=asks_routes)]
+    ran = subprocess.run([*words, str(numbers.first + 7)], capture_output=True, text=True, timeout=60, check=False)
+    if "Operation not permitted" in ran.stderr:
+        pytest.skip("needs network namespaces")
+    assert ran.returncode == 0, ran.stderr
+    heard = [line for line in ran.stdout.splitlines() if line.startswith("heard")]
+    # A kernel that cannot ask its routes does not know which addresses of other networks mean everybody there.
+    assert heard == ([] if asks_routes else ["heard 192.0.2.255"]), ran.stdout
+    assert "192.0.2.9 sent" in ran.stdout
