@@ -30,6 +30,19 @@ KEEPER = "keeper"
 """A field of a machine that is there only when it is wrong: what became of the process that starts it again."""
 KEEPER_DEAD, KEEPER_HALTED = "dead", "stopped by a signal"
 """What becomes of a keeper, and of what works beside a VMM."""
+KEEPER_LEAVES, KEEPER_WITHOUT_ORDERS = "does not start it again", "without orders"
+KEEPER_ELSE, KEEPER_OTHER_ORDERS = "starts it again at other times", "with other orders"
+LOG = "log"
+"""A field of a machine that is there only when it is wrong: nothing keeps its serial log small."""
+LOG_UNBOUNDED = "grows without bound"
+HOST, HOST_OPEN = "host", "open"
+"""A field of a machine that is there only when it is wrong: its process reaches what listens on the host itself."""
+CONNECTIONS, CONNECTIONS_REFUSED = "connections", "refused"
+"""A field of a machine that is there only when it is wrong: the program that watches its connections is gone, so it makes none."""
+USER, USER_UNKNOWN = "user", "not set aside"
+"""A field of a machine that is there only when it is wrong: nothing says any more that its user is taken."""
+FILES = "files"
+"""A field of a machine that is there only when it is wrong: files of its VM that others may use, or that it may not."""
 LEAVING = "leaving"
 """A field of a machine that is there only when it is wrong: devices that its guest still has, and does not get back when it reboots."""
 BOOTS = "boots"
@@ -43,7 +56,7 @@ UNKEPT = "without a keeper"
 MARK, OWNER = "mark", "owner"
 """Fields of a machine that are there only when they are wrong: what became of the files that say what it is, and whose it is."""
 LOST = frozenset({MARK, OWNER})
-ONLY_SEEN = frozenset({KEEPER, LEAVING, BOOTS, ATTENDANT, SHARING, *LOST})
+ONLY_SEEN = frozenset({KEEPER, LOG, HOST, CONNECTIONS, USER, FILES, LEAVING, BOOTS, ATTENDANT, SHARING, *LOST})
 """Fields of a machine that no target has: each says what is wrong with one that runs."""
 
 WHY = {
@@ -55,11 +68,37 @@ WHY = {
     DISK_ERROR: "the disk of the host reported an error; see the log of its kernel before it goes on",
 }
 
+WHY_KEPT = {
+    KEEPER_DEAD: "nobody would start it again when it ends; its process gets a new keeper",
+    KEEPER_HALTED: "nobody would start it again when it ends; its keeper is continued",
+    KEEPER_LEAVES: "its keeper would not start it again when it ends; it does from now on",
+    KEEPER_WITHOUT_ORDERS: "nobody knows how to start it again when it ends; its orders are written again",
+    KEEPER_ELSE: "its keeper would start it again at other times than it asks for; that is put right",
+    KEEPER_OTHER_ORDERS: "something else would be started when it ends; its orders are written again",
+}
+"""What a plan says of each word about a keeper."""
+WHY_SEEN = {
+    LOG: "nothing keeps its serial log small while nobody runs a command; that begins again",
+    HOST: "the rule that keeps it from what listens on the host is gone or changed; it is loaded again",
+    CONNECTIONS: "the program that watches its connections is gone, so its guest connects to nothing; it boots again with another one",
+    USER: "its user is not written down as taken, so another VM could get the same one; that is written down again",
+    FILES: "owners and modes of its files let others in, or keep its VM out; they are set again",
+    ATTENDANT: "nobody reads its serial port, or nobody would when that process ends; another one takes its place",
+    SHARING: "a share has no daemon, or would have none when that ends; another one takes its place",
+    BOOTS: "it would boot something else when it is started again; its copy is made again",
+    MARK: "the file that says what runs is not as it was written; it is written again from the record",
+    OWNER: "the file that says whose it is is not as it was written; it is written again from the record",
+    LEAVING: "the guest was asked to let go of it, and has lost it after its next reboot",
+}
+"""What a plan says of the other fields that are only seen."""
+_NOBODY = (KEEPER_DEAD, KEEPER_HALTED, KEEPER_LEAVES, KEEPER_WITHOUT_ORDERS)
+"""Of the keepers that are wrong, those that start nothing again."""
+
 
 def state_of(parts: Mapping[str, Json]) -> str:
     """Return what a list calls a VM with these parts."""
     power = str(parts.get("power", "gone"))
     machine = parts.get("machine")
-    if power == "running" and isinstance(machine, dict) and machine.get(KEEPER):
+    if power == "running" and isinstance(machine, dict) and machine.get(KEEPER) in _NOBODY:
         return UNSUPERVISED
     return power.partition(":")[0] if power == HALTED else power

@@ -114,21 +114,11 @@ def drift_field(difference: Difference) -> FieldDiff:
 
 
 def _why_drifted(difference: Difference) -> str:
-    if difference.path in _WHY_SEEN:
-        return _WHY_SEEN[difference.path]
+    if difference.path == f"machine.{powers.KEEPER}":
+        return powers.WHY_KEPT.get(str(difference.before), "")
+    if difference.path.startswith("machine.") and (why := powers.WHY_SEEN.get(difference.path.partition(".")[2])):
+        return why
     return powers.WHY.get(str(difference.before) if difference.path == "power" else "", "changed outside herocloud")
-
-
-_WHY_SEEN = {
-    f"machine.{powers.KEEPER}": "nobody would start it again when it ends; its process gets a new keeper",
-    f"machine.{powers.ATTENDANT}": "nobody reads its serial port, or nobody would when that process ends; another one takes its place",
-    f"machine.{powers.SHARING}": "a share has no daemon, or would have none when that ends; another one takes its place",
-    f"machine.{powers.BOOTS}": "it would boot something else when it is started again; its copy is made again",
-    f"machine.{powers.MARK}": "the file that says what runs is not as it was written; it is written again from the record",
-    f"machine.{powers.OWNER}": "the file that says whose it is is not as it was written; it is written again from the record",
-    f"machine.{powers.LEAVING}": "the guest was asked to let go of it, and has lost it after its next reboot",
-}
-"""Why what is only seen is wrong, and what is done about it."""
 
 
 def find_drift(records: Mapping[Address, Record], observed: Observed | None) -> tuple[Drift, ...]:

@@ -15,14 +15,19 @@ from herocloud.model.powers import (
     ALIVE,
     ATTENDANT,
     BOOTS,
+    CONNECTIONS,
+    FILES,
     GIVEN_UP,
     HELD,
+    HOST,
     KEEPER,
     LEAVING,
+    LOG,
     MARK,
     ONLY_SEEN,
     OWNER,
     SHARING,
+    USER,
 )
 from herocloud.model.specs import plugged
 from herocloud.model.steps import KINDS, NOTHING, RECORD_WRITE, Claim, Step
@@ -72,7 +77,8 @@ MACHINE_PATHS = {
     "memory": "memory", "boot_memory": "memory_options.boot", "hotplug": "memory_options.hotplug",
     "hugepages": "memory_options.hugepages", "mergeable": "memory_options.mergeable",
     "balloon": "memory_options.balloon", "thp": "memory_options.thp", BOOTS: "restart",
-    "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart", LEAVING: LEAVING,
+    "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart", LOG: "restart",
+    HOST: "restart", CONNECTIONS: CONNECTIONS, USER: "restart", FILES: "restart", LEAVING: LEAVING,
     ATTENDANT: "restart", SHARING: "restart", MARK: "restart", OWNER: "restart",
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
 }  # fmt: skip

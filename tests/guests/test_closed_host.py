@@ -123,3 +123,17 @@ def test_it_stays_closed_when_the_vm_is_started_again_by_itself(site: Site) -> N
 def test_the_doctor_says_so(site: Site) -> None:
     said = site("doctor").stdout
     assert "closed to guests of user-mode networks" in " ".join(said.split())
+
+
+def test_a_guest_whose_connections_nobody_watches_any_more_shows_and_boots_again(site: Site) -> None:
+    record = next(site.data.glob("vms/*/vmm/process")).with_name("process.guarded-by")
+    if not record.exists():
+        pytest.skip("rules keep this guest away, and no program")
+    os.kill(int(record.read_text().splitlines()[-1].split()[0]), 9)
+    wait_until(lambda: "machine.connections" in site("drift").stdout, "the look to see it")
+    plan = site.done("plan")
+    assert "reboot" in plan
+    assert "so its guest connects to nothing" in plan
+    site.done("apply", "-y")
+    assert site.done("plan").strip() == "No changes."
+    assert wait_until(lambda: _fetch(site, "192.0.2.2", 9999), "the other host", 300) == "beyond"

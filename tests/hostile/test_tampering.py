@@ -157,6 +157,10 @@ class World:
             opened.execute(order, values)
 
 
+_FLAWS = [*((powers.KEEPER, word) for word in powers.WHY_KEPT), (powers.LOG, powers.LOG_UNBOUNDED)]
+"""What is only seen of a machine; the same is done about it for all VMs."""
+
+
 def kinds(there: World) -> Iterator[Kind]:
     """Make the table out of what is there."""
     for address in there.addresses():
@@ -172,8 +176,9 @@ def kinds(there: World) -> Iterator[Kind]:
             yield Kind(f"{address} {part} gone from the world", partial(there.set_part, address, part, None))
             yield Kind(f"{address} {part} gone from the record", partial(there.set_recorded_part, address, part, None))
         if "power" in there.parts(address):
-            machine = {**there.parts(address)["machine"], powers.KEEPER: powers.KEEPER_DEAD}
-            yield Kind(f"{address} without a keeper", partial(there.set_part, address, "machine", machine))
+            for field, word in _FLAWS if address == "vm.web" else _FLAWS[:1]:
+                machine = {**there.parts(address)["machine"], field: word}
+                yield Kind(f"{address} whose {field} is {word}", partial(there.set_part, address, "machine", machine))
         yield Kind(f"{address} gone", partial(there.remove, address))
 
 

@@ -44,6 +44,8 @@ vms:
     env: {A: b}
 """
 
+_IMAGE = "images: {blank: {source: ./blank.raw, format: raw, nocloud: true}}\n"
+
 
 class Kind(NamedTuple):
     """One way to tamper: words for the shell of the namespace, or a function."""
@@ -73,6 +75,7 @@ class Host:
 
     def shell(self, text: str) -> None:
         names = {"bridge": self.bridge, "tap": self.tap, "detour": self.detour, "mac": self.mac}
+        names |= {"vm": str(self.vm), "vm_name": self.vm.name}
         ran = self.site.run("sh", "-ec", text.format(**names))
         assert ran.returncode == 0, f"{text}: {ran.stderr}"
 
@@ -155,6 +158,13 @@ def _grow(host: Host) -> None:
     os.truncate(_spare(host), 4 * 1024**2)
 
 
+def _write(name: str, text: str) -> Callable[[Host], None]:
+    def act(host: Host) -> None:
+        (host.vm / "vmm" / name).write_text(text)
+
+    return act
+
+
 def _unlink_sockets(names: str) -> Callable[[Host], None]:
     """Remove sockets of the VMM, whose folder is in the namespace alone, once it is old enough to be expected to answer."""
 
@@ -220,6 +230,44 @@ HEALED = (
     Kind("no socket for changes", _unlink_sockets("qmp.sock")),
     Kind("keeper killed", _send(signal.SIGKILL, "process.keeper")),
     Kind("keeper stopped by a signal", _send(signal.SIGSTOP, "process.keeper")),
+    Kind("keeper with other orders", "for file in /run/herocloud/orders/*; do printf 'word\\0-S\\0' >>$file; done"),
+    Kind("keeper without orders", "rm /run/herocloud/orders/*"),
+    Kind("orders that others may write", "chmod 666 /run/herocloud/orders/*"),
+    Kind("no runtime folder of orders", "rm -r /run/herocloud/orders"),
+    Kind("keeper that is told to leave it", _write("process.restart", "no\n")),
+    Kind("keeper that is told to start it at other times", _write("process.restart", "on-failure\n")),
+    Kind("keeper without a policy", lambda host: (host.vm / "vmm/process.restart").unlink()),
+    Kind("keeper that is told that it is over", _write("process.stop", "")),
+    Kind("keeper that takes every end for an order", lambda host: (host.vm / "vmm/process.signals").unlink()),
+    Kind("shell that keeps the log small killed", _send(signal.SIGKILL, "process.bounded-by")),
+    Kind("no rules that keep VMMs from the host", "nft delete table inet herocloud-vms"),
+    Kind("rules for VMMs that let something through", "nft insert rule inet herocloud-vms output accept"),
+    Kind("neither those rules nor what was noted of them", "nft delete table inet herocloud-vms && rm -r /run/herocloud/closed"),
+    Kind("a log without a limit", lambda host: (host.vm / "vmm/process.bounds").unlink()),
+    Kind("root disk that others may write", "chmod 666 {vm}/root.raw"),
+    Kind("root disk of somebody else", "chown 65534 {vm}/root.raw"),
+    Kind("root disk of root", "chown 0 {vm}/root.raw"),
+    Kind("root disk that its VM may not write", "chmod 400 {vm}/root.raw"),
+    Kind("seed that others may read", "chmod 644 {vm}/seed.iso"),
+    Kind("seed of a group of others", "chgrp 100 {vm}/seed.iso"),
+    Kind("mark that others may write", "chmod 666 {vm}/vmm/machine.json"),
+    Kind("owner's name that others may write", "chmod 666 {vm}/owner.json"),
+    Kind("serial log that others may write", "chmod 666 {vm}/vmm/serial.log"),
+    Kind("serial log that its VM may not write", "chown 0 {vm}/vmm/serial.log"),
+    Kind("record of the process of somebody else", "chown 65534 {vm}/vmm/process"),
+    Kind("open volume that others may read", "chmod 644 {vm}/../../volumes/shop/data.raw"),
+    Kind("open volume of somebody else", "chown 65534 {vm}/../../volumes/shop/data.raw"),
+    Kind("folder of a VM that its VM may not pass", "chmod 700 {vm}"),
+    Kind("folder of a VM that others may write", "chmod 777 {vm} {vm}/vmm"),
+    Kind("folder of VMs that others may write", "chmod 777 {vm}/.."),
+    Kind("folder of volumes that others may write", "chmod 777 {vm}/../../volumes"),
+    Kind("nothing said of the users of VMs", "rm -r /run/herocloud/users"),
+    Kind("a user that is said to be somebody else's", "for file in /run/herocloud/users/*; do printf /nowhere/x >$file; done"),
+    Kind("socket that others may use", "chmod 777 /run/herocloud/*/{vm_name}/qmp.sock"),
+    Kind("folder of sockets that others may enter", "chmod 777 /run/herocloud/*/{vm_name}"),
+    Kind("folder of sockets of root", "chown 0 /run/herocloud/*/{vm_name}"),
+    Kind("folder of orders that others may write", "chmod 777 /run/herocloud/orders"),
+    Kind("runtime folder that others may write", "chmod 777 /run/herocloud"),
     Kind("seed written into", _rewrite(_seed)),
     Kind("seed swapped", _swap(_seed)),
     Kind("seed removed", _unlink(_seed)),
@@ -252,8 +300,12 @@ REFUSED = (
 
 HARMLESS = (
     (Kind("VMM with another priority", lambda host: os.setpriority(os.PRIO_PROCESS, host.process(), 5)), "the host's to decide"),
-    (Kind("socket folder with a stray file", lambda host: (host.vm / "vmm/stray").touch()), "nobody reads it"),
+    (Kind("socket folder with a stray file", lambda host: (host.vm / "vmm/stray").touch(mode=0o600)), "nobody reads it"),
     (Kind("a counter without a rule", "nft add counter inet herocloud some"), "it counts nothing"),
+    (
+        Kind("folder of a VM that others may list", "chmod 755 {vm} {vm}/vmm"),
+        "others learn names by that, and files have modes of their own",
+    ),
     (Kind("seed with other times", lambda host: os.utime(_seed(host))), "its content is what counts"),
     (Kind("initramfs swapped for a copy", _swap(lambda host: host.site.folder / "initramfs")), "its content is what counts"),
     (Kind("a table of somebody else", "nft add table inet strange"), "it is the host's own firewall, which has its say"),
@@ -312,6 +364,35 @@ def test_what_is_tampered_with_shows_and_is_healed_by_one_apply(host: Host, kind
     assert seen.returncode == 2, seen.stdout + seen.stderr
     host.site.done("apply", "-y", "-q")
     assert host.site.done("plan").strip() == "No changes."
+
+
+def test_a_vm_comes_back_as_it_was_after_somebody_changed_its_orders(host: Host) -> None:
+    before, process = _command(host), host.process()
+    host.shell("for file in /run/herocloud/orders/*; do printf 'word\\0-S\\0' >>$file; done")
+    assert "machine.keeper" in host.site("drift").stdout
+    host.site.done("apply", "-y", "-q")
+    assert host.process() == process
+    os.kill(process, signal.SIGKILL)
+    record = host.vm / "vmm/process"
+    wait_until(lambda: (known := identity.read(record)) is not None and known.pid != process, "the VM to come back")
+    wait_until(lambda: host.site("plan").stdout.strip() == "No changes.", "the VM to be as it was")
+    assert _command(host) == before
+
+
+def test_rules_for_vmms_outlive_what_is_written_down_about_their_users(host: Host) -> None:
+    host.shell("rm -r /run/herocloud/users")
+    (host.site.folder / "other.yaml").write_text("stack: other\nvms: {tool: {image: blank, memory: 128 MiB}}\n" + _IMAGE)
+    for words in (("apply", "-y", "-q"), ("destroy", "-y", "-q", "--purge")):
+        host.site.done("-f", "other.yaml", *words)
+        host.shell("rm -rf /run/herocloud/users")
+    host.shell("nft list table inet herocloud-vms")
+    assert "machine.user" in host.site("drift").stdout
+    host.site.done("apply", "-y", "-q")
+    assert host.codes() == (0, 0)
+
+
+def _command(host: Host) -> bytes:
+    return Path(f"/proc/{host.process()}/cmdline").read_bytes()
 
 
 @pytest.mark.parametrize("kind", REFUSED, ids=_name)

@@ -9,13 +9,13 @@ from herocloud.kits import durable_files, jsons
 from herocloud.kits.jsons import Part
 from herocloud.model import powers
 from herocloud.providers.cloud_hypervisor import attendant, file_layout
-from herocloud.providers.vmm import cages, companions, folders, grants, identity
+from herocloud.providers.vmm import cages, companions, folders, grants, identity, standing_orders
 from herocloud.providers.vmm.launch import Launch
 
 if TYPE_CHECKING:
     from herocloud.providers.cloud_hypervisor.machine_models import VmConfig
 
-_NAME = "-console"
+_NAME, _RESTART = "-console", "on-failure"
 _PATIENCE = 5.0
 _STEP = 0.005
 _CONFIG = "boot.json"
@@ -28,7 +28,7 @@ def of(data: Path, sid: str) -> Launch:
         record=identity.record_path(data, sid, _NAME),
         command=[str(program), str(folders.machine_folder(data, sid)), str(folders.runtime_folder(data, sid))],
         socket=folders.console_socket(data, sid),
-        restart="on-failure",
+        restart=_RESTART,
         environment=identity.environment(data, sid, _NAME),
         unit=identity.unit(data, sid, _NAME),
         cage=cages.beside(data, sid, sys.executable, [program]),
@@ -57,7 +57,9 @@ def bring_back(data: Path, sid: str) -> None:
 
 def with_flaw(data: Path, sid: str, machine: Part) -> Part:
     """Return a machine that runs with what became of its attendant; nothing is added while it works."""
-    flaw = companions.flaw(identity.record_path(data, sid, _NAME))
+    flaw = companions.flaw(identity.record_path(data, sid, _NAME), _RESTART)
+    if flaw is None and not standing_orders.is_sealed(folders.machine_folder(data, sid) / _CONFIG):
+        flaw = powers.KEEPER_OTHER_ORDERS
     return machine if machine is None or flaw is None else {**machine, powers.ATTENDANT: flaw}
 
 
@@ -81,3 +83,4 @@ def write_config(data: Path, sid: str, config: "VmConfig") -> None:
     content = jsons.dumps({"config": config, "unlink": left}).encode()
     durable_files.write_durably(folder / _CONFIG, content, draft=folder / f".{_CONFIG}.new")
     grants.readable(data, sid, folder / _CONFIG)
+    standing_orders.seal(folder / _CONFIG)

@@ -6,6 +6,7 @@ its mark what it is.
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from herocloud.kits.jsons import Part
@@ -50,24 +51,29 @@ class CloudHypervisorObserver:
 
 
 def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part]]:
-    parts: dict[str, dict[str, Part]] = {
-        marked_thing.sid: {"machine": marked_thing.with_flaws(marked_thing.mark.machine), "power": "stopped"}
-        for marked_thing in marked_things
-    }
     if not marked_things:
-        return parts
-    from herocloud.providers.vmm import boot_files, identity, responsiveness, virtiofs
+        return {}
+    from herocloud.providers.vmm import identity
+    from herocloud.providers.vmm.file_access import AccessLook
 
-    alive = [marked_thing for marked_thing in marked_things if identity.lives(folder, marked_thing.sid, marked_thing.mark.booted)]
+    alive = [one for one in marked_things if identity.lives(folder, one.sid, one.mark.booted)]
+    access, running = AccessLook(folder), {one.sid for one in alive}
+    parts: dict[str, dict[str, Part]] = {
+        one.sid: {"machine": one.with_flaws(access.with_flaw(one.sid, one.mark.machine, runs=False)), "power": "stopped"}
+        for one in marked_things
+        if one.sid not in running
+    }
     if not alive:
         return parts
     from concurrent.futures import ThreadPoolExecutor
 
     from herocloud.providers.cloud_hypervisor import attendance, file_layout, live_view, readings
+    from herocloud.providers.vmm import responsiveness, virtiofs
+    from herocloud.providers.vmm.machine_look import MachineLook
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
         looks = pool.map(lambda one: live_view.look(folder, one.sid), alive)
-    boots = boot_files.BootLook(folder)
+    machines = MachineLook(folder, [partial(one.with_flaw, folder) for one in (virtiofs, attendance)])
     for one, look in zip(alive, looks, strict=True):
         seen, unheard = look, "running"
         socket = file_layout.api_socket(folder, one.sid)
@@ -77,11 +83,11 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
             seen = live_view.look(folder, one.sid, responsiveness.PATIENCE)
             if seen is None and (before == math.inf or responsiveness.work_done(folder, one.sid) > before):
                 unheard = "running"
-        machine = boots.with_flaw(one.sid, one.mark, readings.machine_part(one.mark.machine, seen))
-        for look_at in (responsiveness.with_keeper, virtiofs.with_flaw, attendance.with_flaw):
-            machine = look_at(folder, one.sid, machine)
-        parts[one.sid] = {"machine": one.with_flaws(machine), "power": seen.power if seen is not None else unheard}
-    boots.keep()
+        parts[one.sid] = {
+            "machine": one.with_flaws(machines.with_flaws(one.sid, one.mark, readings.machine_part(one.mark.machine, seen))),
+            "power": seen.power if seen is not None else unheard,
+        }
+    machines.keep()
     return parts
 
 

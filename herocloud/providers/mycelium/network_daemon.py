@@ -22,7 +22,7 @@ from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.key_references import Reference
 from herocloud.providers.mycelium.network_namespace import NetworkNamespace
 from herocloud.providers.mycelium.node_interface import NodeInterface
-from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm import identity, launch, orders
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 
@@ -73,7 +73,7 @@ class NetworkDaemon(NamedTuple):
         if process is not None:
             daemon_program.end(process)
         launch.dismiss(self._record)
-        launch.forget(self._record)
+        orders.forget(self._record)
 
     def find_flaws(self, *, reachable: bool) -> dict[str, Json]:
         """Name what is not as `ensure` leaves it; empty when all is well. Its API is not `reachable` without the loopback."""

@@ -15,7 +15,7 @@ from herocloud.providers.mycelium import api, arithmetic, daemon_program, host_g
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.node_interface import NodeInterface
 from herocloud.providers.mycelium.node_settings import Settings
-from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm import identity, launch, orders
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 
@@ -75,7 +75,7 @@ def stop(data: Path) -> None:
         host_guard.remove(settings.tun)
     if record.parent.exists():
         launch.dismiss(record)
-        launch.forget(record)
+        orders.forget(record)
         shutil.rmtree(record.parent, ignore_errors=True)
 
 

@@ -32,6 +32,7 @@ from herocloud.providers.vmm import (
     marks,
     revivals,
     shutdown,
+    supervision,
     supplies,
     virtiofs,
 )
@@ -178,7 +179,7 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     machine = command_inputs.machine_of(place, mark, given, program, accelerator.name)._replace(waits=waits, layout=layout)
     _hand_over(place, mark, machine, given)
     said = {"accelerator": accelerator.name, "board": command_line.board_of(machine), "said": files.size_of_log(data, sid)}
-    said[closed_host.GUARDED] = closed_host.close(place, mark.machine, given)
+    said[supervision.GUARDED] = closed_host.close(place, mark.machine, given)
     mark = mark._replace(booted=identity.boot_id(), launched={**mark.launched, **said})
     marks.write(data, sid, mark)
     faults.reached("qemu.vm.boot.marked")

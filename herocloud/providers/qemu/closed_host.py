@@ -11,10 +11,8 @@ from herocloud.providers.seam import UserNetwork
 from herocloud.providers.vmm import connection_guard, loopback, users
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
+from herocloud.providers.vmm.supervision import GUARDED
 from herocloud.providers.vmm.supplies import Supplies
-
-GUARDED = "guarded"
-"""What the mark says of a VMM beside which that program runs."""
 
 
 def close(place: Place, machine: Part, given: Supplies) -> bool:

@@ -5,6 +5,7 @@ is a machine to speak to.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
@@ -48,37 +49,41 @@ class QemuObserver:
 
 
 def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part]]:
-    parts: dict[str, dict[str, Part]] = {
-        marked_thing.sid: {"machine": marked_thing.with_flaws(marked_thing.mark.machine), "power": "stopped"}
-        for marked_thing in marked_things
-    }
     if not marked_things:
-        return parts
-    from herocloud.providers.vmm import boot_files, files, folders, identity, responsiveness, virtiofs
+        return {}
+    from herocloud.providers.vmm import identity
+    from herocloud.providers.vmm.file_access import AccessLook
 
-    alive = [marked_thing for marked_thing in marked_things if identity.lives(folder, marked_thing.sid, marked_thing.mark.booted)]
+    alive = [one for one in marked_things if identity.lives(folder, one.sid, one.mark.booted)]
+    access, running = AccessLook(folder), {one.sid for one in alive}
+    parts: dict[str, dict[str, Part]] = {
+        one.sid: {"machine": one.with_flaws(access.with_flaw(one.sid, one.mark.machine, runs=False)), "power": "stopped"}
+        for one in marked_things
+        if one.sid not in running
+    }
     if not alive:
         return parts
     from herocloud.providers.qemu import command_inputs, qmp, queries, vitals
+    from herocloud.providers.vmm import files, folders, responsiveness, virtiofs
+    from herocloud.providers.vmm.machine_look import MachineLook
 
     sockets = {vm.sid: command_inputs.sockets_of(folder, vm.sid).looking for vm in alive}
     answers = qmp.ask_many(sockets.values(), queries.QUESTIONS)
     answers |= _ask_again(folder, {sid: socket for sid, socket in sockets.items() if answers[socket] is None})
-    boots = boot_files.BootLook(folder)
+    machines = MachineLook(folder, [partial(virtiofs.with_flaw, folder)])
     for vm in alive:
         seen = queries.read(answers[sockets[vm.sid]])
         # One that can only be looked at would have its power cut at the next change.
         control = command_inputs.sockets_of(folder, vm.sid).control
         can_act = seen is not None and control.exists()
         unheard = "running" if can_act else responsiveness.power_without_answer(folder, vm.sid, sockets[vm.sid], control)
-        machine = boots.with_flaw(vm.sid, vm.mark, queries.machine_part(vm.mark.machine, seen))
         parts[vm.sid] = {
-            "machine": vm.with_flaws(virtiofs.with_flaw(folder, vm.sid, responsiveness.with_keeper(folder, vm.sid, machine))),
+            "machine": vm.with_flaws(machines.with_flaws(vm.sid, vm.mark, queries.machine_part(vm.mark.machine, seen))),
             "power": vitals.power_of(folder, vm.sid, vm.mark, seen) if unheard == "running" else unheard,
         }
         vitals.note(folder, vm.sid, vm.owner.address, vm.mark, seen)
         files.cut_log(folders.serial_log(folder, vm.sid))
-    boots.keep()
+    machines.keep()
     return parts
 
 

@@ -8,7 +8,7 @@ emulation its guests find no clock to measure their processor by, and hang on a 
 from collections.abc import Callable
 
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model import guest_agreement
+from herocloud.model import guest_agreement, powers
 from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers import costs
@@ -25,6 +25,7 @@ _COSTS = {
     **costs.EVERYWHERE,
     "root_disk.direct": Verdict(Impact.REBOOT, "needs a power-cycle: the disk is opened again"),
     "root_disk.rate": costs.LIVE,
+    powers.CONNECTIONS: Verdict(Impact.REBOOT, "needs a power-cycle: the program that watches connections begins with its VMM"),
 }
 """Fields that cost more than a live change, and exceptions below them; the longest matching path counts."""
 

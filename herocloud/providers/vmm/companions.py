@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from herocloud.model import powers
-from herocloud.providers.vmm import identity, launch, responsiveness
+from herocloud.providers.vmm import identity, launch, orders, responsiveness, standing_orders
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 
@@ -21,8 +21,11 @@ _PAUSE = "sleep"
 """The program in which a shell waits before it starts a process again."""
 
 
-def flaw(record: Path) -> str | None:
-    """Say what is wrong with a companion of a VMM that runs; nothing while it works, or its shell is about to start it again."""
+def flaw(record: Path, restart: str | None = None) -> str | None:
+    """Say what is wrong with a companion of a VMM that runs; nothing while it works, or its shell is about to start it again.
+
+    What its shell goes by is compared where `restart` says when it is to be started again.
+    """
     process, keeper = identity.read(record), launch.keeper_of(record)
     is_halted = keeper is not None and _is_halted(keeper)
     is_kept = launch.has_keeper(record) and not is_halted
@@ -32,7 +35,13 @@ def flaw(record: Path) -> str | None:
     if responsiveness.is_halted(process):
         return powers.KEEPER_HALTED
     # One that started together with its VMM begins a moment before its shell has written down who it is.
-    return None if is_kept or keeper is None else powers.UNKEPT
+    if not is_kept and keeper is not None:
+        return powers.UNKEPT
+    if restart is None or not is_kept:
+        return None
+    if not launch.is_kept(record):
+        return None if launch.is_being_ended(record) else powers.KEEPER_LEAVES
+    return standing_orders.flaw(record, restart) or None
 
 
 def come_back(record: Path) -> Identity | None:
@@ -61,6 +70,8 @@ def bring_back(what: Launch, settled: Callable[[Path, Identity], None] = lambda 
         if one is not None and _is_halted(one):
             identity.send(one, signal.SIGCONT)
     launch.keep(record, kept=True)
+    if process is not None:
+        launch.prepare(what)
     if process is not None and launch.keeper_of(record) is not None and not launch.has_keeper(record):
         launch.adopt(what)
         until = time.monotonic() + _PATIENCE
@@ -79,7 +90,7 @@ def end(record: Path) -> None:
                 break
     _end_pause(launch.keeper_of(record))
     launch.dismiss(record)
-    launch.forget(record)
+    orders.forget(record)
     for path in record.parent.glob(f"{record.name}*"):
         path.unlink(missing_ok=True)
 

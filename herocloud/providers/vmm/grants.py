@@ -51,7 +51,7 @@ def give(data: Path, sid: str, needs: Needs) -> None:
     """Let the user of a VM open what it needs; a VMM that runs sees it from now on."""
     user = users.of(data, sid)
     if user.is_own:
-        _remember(data, sid, {str(path) for path in needs.writes} | set(_given(data, sid)))
+        _remember(data, sid, {str(path) for path in needs.writes} | set(given(data, sid)))
         for path in needs.writes:
             _own(path, user.uid, user.gid, 0o600, os.O_NOFOLLOW)
         for path in needs.private:
@@ -66,15 +66,15 @@ def give(data: Path, sid: str, needs: Needs) -> None:
 def take_back(data: Path, sid: str, needs: Needs) -> None:
     """Take back every disk that was given to a VM and that it needs no more."""
     user = users.of(data, sid)
-    given = _given(data, sid)
+    known = given(data, sid)
     wanted = {str(path) for path in needs.writes}
-    for name in [one for one in given if one not in wanted]:
+    for name in [one for one in known if one not in wanted]:
         _hide(data, sid, Path(name))
         with contextlib.suppress(FileNotFoundError):
             if Path(name).stat().st_uid == user.uid:
                 _own(Path(name), os.geteuid(), os.getegid(), 0o600)
-    if set(given) - wanted:
-        _remember(data, sid, wanted & set(given))
+    if set(known) - wanted:
+        _remember(data, sid, wanted & set(known))
 
 
 def give_file(data: Path, sid: str, path: Path) -> Path:
@@ -203,7 +203,8 @@ def _door(*words: str) -> None:
 # The note.
 
 
-def _given(data: Path, sid: str) -> list[str]:
+def given(data: Path, sid: str) -> list[str]:
+    """Return the files that a VM writes and that belong to its user."""
     try:
         said = jsons.loads((folders.machine_folder(data, sid) / _NOTE).read_bytes())
     except (OSError, ValueError):
@@ -214,5 +215,5 @@ def _given(data: Path, sid: str) -> list[str]:
 def _remember(data: Path, sid: str, paths: Iterable[str]) -> None:
     path = folders.machine_folder(data, sid) / _NOTE
     wanted = sorted(paths)
-    if wanted != _given(data, sid):
+    if wanted != given(data, sid):
         durable_files.write_durably(path, jsons.dumps(wanted).encode(), draft=path.with_name(f".{_NOTE}.new"))

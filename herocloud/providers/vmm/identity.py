@@ -64,6 +64,11 @@ def read(record: Path) -> Identity | None:
         return None
 
 
+def describe_self() -> str:
+    """Return the record of this process, for a file that says who is at work."""
+    return f"{boot_id()}\n\n\n{(_PROC / 'self/stat').read_text()}"
+
+
 def is_alive(identity: Identity) -> bool:
     """Prove that the process still runs: same boot, same number, same start time, and not merely unburied."""
     if identity.boot != boot_id():

@@ -294,8 +294,7 @@ def _mounts_below(folder: str) -> list[str]:
     """Return what is mounted below a folder: flags of the one above are not theirs."""
     beginning = os.fsencode(folder) + b"/"
     with open("/proc/self/mountinfo", "rb") as stream:  # noqa: PTH123
-        # Blanks and the like are written as numbers there.
-        # The codec for that takes longer to load than to do without.
+        # Blanks and the like are written as numbers there. The codec for that takes longer to load than to do without.
         places = [line.split(b" ", 5)[4] for line in stream]
     places = [place.decode("unicode_escape").encode("latin-1") if b"\\" in place else place for place in places]
     return [os.fsdecode(place) for place in places if place.startswith(beginning)]
@@ -363,8 +362,7 @@ def _drop_bounding() -> None:
     """Take away what any program could ever get. Who has not the right to has nothing to take away."""
     for number in range(_CAPABILITIES):
         if _call("prctl", _DROP_BOUNDING, number, 0, 0, 0, quietly=True) < 0:
-            # One that this kernel does not know, or the first one of somebody who may not.
-            break
+            break  # one that this kernel does not know, or the first one of somebody who may not
 
 
 def _drop_own() -> None:

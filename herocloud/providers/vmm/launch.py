@@ -28,7 +28,7 @@ from herocloud.kits import jsons, subprocesses
 from herocloud.kits.jsons import Json
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import control_groups, files, folders, identity, jail_command, log_bounds, orders
+from herocloud.providers.vmm import files, folders, identity, jail_command, log_bounds, orders, standing_orders
 from herocloud.providers.vmm.cages import Cage
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.users import User
@@ -141,7 +141,7 @@ _APART = """\
 cd / || exit
 umask 077
 {
-@script@} </dev/null >>"${10}" 2>&1 &
+@script@} </dev/null >>"${@log@}" 2>&1 &
 """
 """A script where no systemd takes it over: the shell that is called divides, and ends. To start another one would take longer."""
 SHUTDOWN_UNIT = "herocloud-shutdown.service"
@@ -249,15 +249,10 @@ def prepare(what: Launch) -> None:
     if what.beside is not None:
         written += _orders_beside(what.record, what.beside)
         prepare(what.beside)
-    folders.make_orders_folder()
-    _write(folders.orders_path(what.record), "".join(f"{name}\0{value}\0" for name, value in written))
-    _write(_beside(what.record, "restart"), f"{what.restart}\n")
-    if what.says_signaled is not None:
-        _write(_beside(what.record, "signals"), " ".join(what.says_signaled) + "\n")
-    else:
-        _beside(what.record, "signals").unlink(missing_ok=True)
+    beside = {} if what.says_signaled is None else {"signals": " ".join(what.says_signaled) + "\n"}
     if what.bounds_log:
-        _write(_beside(what.record, log_bounds.FLAG), f"{files.LOG_LIMIT} {log_bounds.SECONDS}\n")
+        beside[log_bounds.FLAG] = f"{files.LOG_LIMIT} {log_bounds.SECONDS}\n"
+    standing_orders.write(what.record, written, what.restart, beside)
 
 
 def _orders_beside(record: Path, beside: Launch) -> Iterator[tuple[str, str]]:
@@ -269,27 +264,14 @@ def _orders_beside(record: Path, beside: Launch) -> Iterator[tuple[str, str]]:
     yield from (("beside-environment", f"{name}={value}") for name, value in beside.environment.items())
 
 
-def forget(record: Path) -> None:
-    """Remove what a process that is dead was started with, and its control groups."""
-    for name, value in orders.read(record):
-        if name == "group":
-            control_groups.remove(Path(value))
-    folders.orders_path(record).unlink(missing_ok=True)
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    # Made by this process or not at all: a name that somebody put there beforehand is not followed.
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(os.fsencode(text))
-    draft.replace(path)
-
-
 def adopt(what: Launch) -> None:
     """Put a shell beside a process that has lost its own; where one stands, the new one ends at once."""
-    _start(what, _beside(what.record, "log"), "herocloud-adopter", f"{what.unit}-adopter")
+    _start(what, _beside(what.record, "log"), _keeper_of(what, "herocloud-adopter"), f"{what.unit}-adopter")
+
+
+def start_shell(record: Path, words: Sequence[str], environment: Mapping[str, str], unit: str) -> None:
+    """Start a shell beside a process; what it says is not kept."""
+    _start(Launch(record, words, Path(), "", environment, unit), Path(os.devnull), words)
 
 
 def keep(record: Path, *, kept: bool) -> None:
@@ -298,7 +280,10 @@ def keep(record: Path, *, kept: bool) -> None:
     if kept:
         path.unlink(missing_ok=True)
     else:
-        path.touch(mode=0o600)
+        # Who looks meanwhile learns that somebody is at work on it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(identity.describe_self())
 
 
 def is_kept(record: Path) -> bool:
@@ -309,6 +294,12 @@ def is_kept(record: Path) -> bool:
 def keeper_of(record: Path) -> Identity | None:
     """Return who the shell beside a process is, or was."""
     return identity.read(_beside(record, "keeper"))
+
+
+def is_being_ended(record: Path) -> bool:
+    """Return whether the process that said so is still there: then what is not kept is just being started or stopped."""
+    known = identity.read(_beside(record, "stop"))
+    return known is not None and identity.is_alive(known)
 
 
 def has_keeper(record: Path) -> bool:
@@ -357,20 +348,24 @@ def _keeper(name: str, record: Path, other: Path | None) -> list[str]:
     return [*words, "" if other is None else str(other.absolute())]
 
 
-def _start(what: Launch, log: Path, name: str = "herocloud-keeper", unit: str | None = None) -> None:
-    become = _keeper(name, what.record, None if what.beside is None else what.beside.record)
+def _keeper_of(what: Launch, name: str = "herocloud-keeper") -> list[str]:
+    return _keeper(name, what.record, None if what.beside is None else what.beside.record)
+
+
+def _start(what: Launch, log: Path, become: Sequence[str] = (), unit: str = "") -> None:
+    become, unit = become or _keeper_of(what), unit or what.unit
     if has_systemd():
         try:
-            subprocesses.run(_as_unit(what, become, log, unit or what.unit), timeout=_SHELL_TIME)
+            subprocesses.run(_as_unit(what, become, log, unit), timeout=_SHELL_TIME)
         except CommandError as error:
             if "already" in error.stderr:
                 # The unit of the process before this one is dead, and not yet forgotten.
-                raise Temporary(f"systemd still has the unit `{what.unit}`") from error
-            raise Permanent(f"systemd did not take `{what.command[0]}` as a unit: {error}") from error
+                raise Temporary(f"systemd still has the unit `{unit}`") from error
+            raise Permanent(f"systemd did not take `{unit}` as a unit: {error}") from error
         return
     # Nothing of the caller's goes along: a password in an environment variable would be readable in /proc for the life of the VM, and a
     # working directory would keep a file system busy.
-    words = [*become[:2], _APART.replace("@script@", become[2]), *become[3:], str(log.absolute())]
+    words = [*become[:2], _APART.replace("@log@", str(len(become) - 3)).replace("@script@", become[2]), *become[3:], str(log.absolute())]
     try:
         subprocesses.run(words, timeout=_SHELL_TIME, environment=what.environment, apart=True)
     except CommandError as error:

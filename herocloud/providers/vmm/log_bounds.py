@@ -12,6 +12,7 @@ SECONDS = "10"
 """Between two looks. A guest fills its console with some megabytes a second at most, so the limit is exceeded by some tens of them."""
 FLAG = "bounds"
 RECORD = "bounded-by"
+LOG = "serial.log"
 
 SCRIPT = """\
 log=$1

@@ -18,9 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from herocloud.kits import durable_files, interfaces, subprocesses
+from herocloud.kits.jsons import Part
 from herocloud.kits.subprocesses import CommandError
+from herocloud.model import powers
 from herocloud.model.errors import Temporary
-from herocloud.providers.vmm import connection_guard, folders, users
+from herocloud.providers.vmm import connection_guard, folders, identity, users
 from herocloud.providers.vmm.users import Range
 
 TABLE = "herocloud-vms"
@@ -44,12 +46,12 @@ def close(wanted: Range | None = None) -> str:
     return ""
 
 
-def open_again() -> None:
-    """Remove the rules once no VM has a user of its own any more."""
-    if os.geteuid() != 0 or shutil.which("nft") is None or users.any_taken():
+def open_again(data: Path, wanted: Range | None = None) -> None:
+    """Remove the rules once no VM has a user of its own any more, neither in this data folder nor elsewhere on the host."""
+    if os.geteuid() != 0 or shutil.which("nft") is None or users.any_taken(data, wanted):
         return
     with _alone() as kept:
-        if users.any_taken():
+        if users.any_taken(data, wanted):
             return
         if kept is not None:
             kept.unlink(missing_ok=True)
@@ -69,6 +71,34 @@ def was_opened() -> bool:
         return False
     except CommandError:
         return True
+
+
+class LoopbackLook:
+    """One look at whether the host is closed to VMs that run and have a user of their own."""
+
+    def __init__(self, data: Path) -> None:
+        """Look for the VMs of a data folder; nothing is asked before one has a user."""
+        self._data = data
+
+    def with_flaw(self, sid: str, machine: Part) -> Part:
+        """Return a machine that runs with what is wrong about the rules; nothing is added while they are as they were loaded."""
+        if machine is None or not users.of(self._data, sid).is_own or not self._is_open or not self._is_near(sid):
+            return machine
+        return {**machine, powers.HOST: powers.HOST_OPEN}
+
+    @functools.cached_property
+    def _is_open(self) -> bool:
+        """Return whether rules that can be loaded here are not there, or not as they were loaded."""
+        kept = _place()
+        return kept is not None and (was_opened() if kept.exists() else not _why_no_rules())
+
+    def _is_near(self, sid: str) -> bool:
+        """Return whether a VM is in this network namespace: of the rules of another one nothing can be said here."""
+        known = identity.running(self._data, sid)
+        try:
+            return known is not None and Path(f"/proc/{known.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
+        except OSError:
+            return False
 
 
 def _listing() -> str:

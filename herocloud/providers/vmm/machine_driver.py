@@ -8,7 +8,6 @@ What differs between hypervisors is a `Control`: how to look at a running VM, ch
 """
 
 import functools
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -25,22 +24,24 @@ from herocloud.providers.parts import same, wrap
 from herocloud.providers.seam import Found, Probe, Work
 from herocloud.providers.vmm import (
     boot_files,
-    cages,
     folders,
     grants,
     kept_memory,
-    loopback,
     machine_process,
     mark_recovery,
     marks,
     memory_folders,
     probes,
     responsiveness,
+    supervision,
     supplies,
     users,
     virtiofs,
 )
+from herocloud.providers.vmm.file_access import AccessLook
 from herocloud.providers.vmm.grants import Needs
+from herocloud.providers.vmm.host_door import HostDoor
+from herocloud.providers.vmm.machine_look import MachineLook
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
 from herocloud.providers.vmm.shutdown import Patience
@@ -160,9 +161,7 @@ class MachineDriver:
         self._control = control
         self._patience = patience
         self._users = users
-        self._closing = threading.Lock()
-        self._open_because: str | None = None
-        """Why the host itself is open to VMMs; unknown until it is closed to the first of them."""
+        self._door = HostDoor(folder, users)
 
     def perform(self, work: Work) -> Part:
         """Bring the part to `after`; what is there already is left alone."""
@@ -187,7 +186,7 @@ class MachineDriver:
                 return self._probe_disk(work, sid, mark)
             if work.step.part.startswith(SNAPSHOT):
                 return kept_memory.probe(self._folder, sid, work)
-            return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(sid, known))
+            return probes.probe_machine(self._folder, sid, work, mark, lambda known: self._real(work, sid, known))
 
     def close(self) -> None:
         """Do nothing: no connection outlives a step."""
@@ -220,6 +219,8 @@ class MachineDriver:
         place = self._place(work, sid)
         given = supplies.of_work(work)
         mark = mark_recovery.claim(self._folder, sid, self._control.name, work)
+        if mark is not None and powers.FILES in (work.step.before or {}):
+            AccessLook(self._folder).mend(sid, runs=self._control.is_living(sid, mark))
         if mark is None:
             if work.step.before is not None and work.step.after is not None:
                 raise Conflict(f"the machine of `{work.step.address}` is gone")
@@ -232,7 +233,10 @@ class MachineDriver:
             if work.step.kind in ("vm.create", "vm.configure") and mark.machine != target:
                 raise Conflict(f"`{work.step.address}` must be stopped before it is configured")
             grants.give(self._folder, sid, given.needs_of(boot_files.with_held(self._folder, sid, target)))
-            self._keep_out(sid)
+            if powers.HOST in (work.step.before or {}):
+                self._door.close_again(sid, work.step.address)
+            else:
+                self._door.close(sid)
             if not (probes.lost_of(work) and same(mark.machine, target)):
                 self._control.change(place, mark, target, given, work)
         elif work.step.kind == "vm.create" and not same(mark.machine, target):
@@ -243,8 +247,8 @@ class MachineDriver:
             marks.write(self._folder, sid, wanted._replace(serial=work.serial))
         if self._control.is_living(sid, wanted):
             self._control.prepare_again(place, wanted, given)
-            if target["restart"] != "no":
-                responsiveness.adopt(self._folder, sid)
+            if self._control.has_guest(sid, wanted):
+                supervision.give_back(self._folder, sid, target)
             self._control.bring_companions_back(place, target)
         if given.is_complete(target):
             grants.take_back(self._folder, sid, given.needs_of(target))
@@ -268,16 +272,16 @@ class MachineDriver:
         boot_files.let_go(self._folder, sid)
         marks.remove(self._folder, sid, half)
         users.let_go(self._folder, sid, user)
-        loopback.open_again()
-        self._open_because = None
+        self._door.open_again()
         ownership.release(folder)
 
-    def _real(self, sid: str, mark: Mark) -> Part:
+    def _real(self, work: Work, sid: str, mark: Mark) -> Part:
         """Return the part of a machine as it really is."""
         if not self._control.is_living(sid, mark):
-            return mark.machine
-        real = boot_files.BootLook(self._folder).with_flaw(sid, mark, self._control.machine(sid, mark))
-        return self._control.with_companions(sid, responsiveness.with_keeper(self._folder, sid, real))
+            seen = powers.FILES in (work.step.before or {})
+            return AccessLook(self._folder).with_flaw(sid, mark.machine, runs=False) if seen else mark.machine
+        look, with_rules = MachineLook(self._folder, (self._control.with_companions,)), powers.HOST in (work.step.before or {})
+        return look.with_flaws(sid, mark, self._control.machine(sid, mark), with_rules=with_rules)
 
     # Power: a process, and whether its guest runs.
 
@@ -301,19 +305,10 @@ class MachineDriver:
             return
         if target == "paused" and work.step.kind in ("vm.pause", "vm.freeze") and not self._control.is_living(sid, mark):
             raise Conflict(f"`{work.step.address}` does not run")
-        self._keep_out(sid)
+        self._door.close(sid)
         self._control.boot(place, mark, work)
         if target == "paused":
             self._control.pause(sid, work)
-
-    def _keep_out(self, sid: str) -> None:
-        """Keep the VMM away from what listens on the host itself, where VMMs have users of their own and rules can be loaded."""
-        # It has its user before the host is closed, because the last user who goes opens the host again.
-        cages.choose_user(self._folder, sid, self._users)
-        # Several start at once, and one of them closes it for all: each would load and read the same rules, one after the other.
-        with self._closing:
-            if self._open_because is None:
-                self._open_because = loopback.close(self._users)
 
     def _probe_power(self, work: Work, sid: str, mark: Mark | None) -> Probe:
         step = work.step

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from herocloud.providers.vmm import folders, identity, launch, marks
+from herocloud.providers.vmm import folders, identity, launch, marks, orders
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.marks import Mark
 
@@ -42,7 +42,7 @@ def forget(data: Path, sid: str, mark: Mark) -> None:
     """Forget a process that is proven dead, and remove what only it needed."""
     if mark.booted is not None:
         marks.write(data, sid, mark._replace(booted=None, launched={}))
-    launch.forget(identity.record_path(data, sid))
+    orders.forget(identity.record_path(data, sid))
     for path in folders.machine_folder(data, sid).glob(f"{identity.RECORD}*"):
         path.unlink(missing_ok=True)
     folders.remove_runtime_folder(data, sid)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from herocloud.kits import jsons, plain_files
 from herocloud.kits.jsons import Json
-from herocloud.providers.vmm import folders
+from herocloud.providers.vmm import control_groups, folders
 
 LAUNCHED = "launched"
 """What the mark of a VM says of its process, for when the mark is lost; nothing is started by it."""
@@ -33,3 +33,11 @@ def recall(record: Path) -> Mapping[str, Json]:
     except ValueError:
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def forget(record: Path) -> None:
+    """Remove what a process that is dead was started with, and its control groups."""
+    for name, value in read(record):
+        if name == "group":
+            control_groups.remove(Path(value))
+    folders.orders_path(record).unlink(missing_ok=True)

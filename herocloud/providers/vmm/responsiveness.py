@@ -1,4 +1,4 @@
-"""Whether the process of a VM can do anything, and whether somebody stands by to start it again.
+"""Whether the process of a VM can do anything.
 
 A process that was stopped by a signal lives, holds its lock, and never answers. One that does not answer for another reason is given time:
 it may have been started a moment ago, the host is busy, or it is: one that writes the memory of its VM answers nobody until that is done,
@@ -9,20 +9,16 @@ has removed.
 import math
 import os
 import signal
-import time
 from pathlib import Path
 
-from herocloud.kits.jsons import Part
 from herocloud.model import powers
-from herocloud.providers.vmm import identity, launch, memory_folders
+from herocloud.providers.vmm import identity, memory_folders
 from herocloud.providers.vmm.identity import Identity
-from herocloud.providers.vmm.restarter import VmmRestarter
 
 PATIENCE = 5.0
 """Seconds that a machine which did not answer has the second time."""
 _STARTING = 30.0
 """Seconds in which a process that was started may not answer yet."""
-_ADOPTION, _STEP = 10.0, 0.01
 _PROC = Path("/proc")
 _LISTENS = 0x10000
 """The flag of a socket that takes connections, in the kernel's list."""
@@ -101,31 +97,3 @@ def _answering_thread(pid: int) -> Path:
         return next(task for task in tasks.iterdir() if (task / "comm").read_text().strip() == _ANSWERS)
     except (OSError, StopIteration):
         return tasks / str(pid)
-
-
-def with_keeper(data: Path, sid: str, machine: Part) -> Part:
-    """Return a machine that runs with what became of the process that is to start it again; nothing is added while it is there."""
-    if machine is None or machine["restart"] == "no" or not launch.is_kept(identity.record_path(data, sid)):
-        return machine
-    keeper = _keeper(data, sid)
-    if keeper is not None and identity.is_alive(keeper):
-        return {**machine, powers.KEEPER: powers.KEEPER_HALTED} if is_halted(keeper) else machine
-    return {**machine, powers.KEEPER: powers.KEEPER_DEAD}
-
-
-def adopt(data: Path, sid: str) -> None:
-    """Have somebody stand by a process again, and wait until it does: what looks next is to find it."""
-    keeper = _keeper(data, sid)
-    if keeper is not None and identity.is_alive(keeper) and is_halted(keeper):
-        identity.send(keeper, signal.SIGCONT)
-        return
-    restarter = VmmRestarter(data, sid)
-    if restarter.replace_if_dead():
-        deadline = time.monotonic() + _ADOPTION
-        while not restarter.stands() and time.monotonic() < deadline:
-            time.sleep(_STEP)
-
-
-def _keeper(data: Path, sid: str) -> Identity | None:
-    record = identity.record_path(data, sid)
-    return identity.read(record.with_name(f"{record.name}.keeper"))

@@ -5,6 +5,7 @@ owner. Numbers come from a range that nobody else uses (the first one is the gro
 by whatever data folder, stands in the runtime folder: one small file each, made only if it does not exist, so two never get the same.
 """
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -116,20 +117,45 @@ def choose(data: Path, sid: str, wanted: Range | None = None) -> User:
     raise Permanent(f"all {numbers.size} users for VMs are taken; `vmm: {{uids: …}}` in host.yaml makes the range larger")
 
 
+def is_set_aside(data: Path, sid: str) -> bool:
+    """Return whether it is written down that the user of a VM is taken, where it has one."""
+    number = read(data, sid)
+    return number is None or os.geteuid() != 0 or _holder(_entry(number)) == _name(data, sid)
+
+
 def let_go(data: Path, sid: str, number: int | None) -> None:
     """Give back the number that a VM had which is deleted."""
     if number is not None and _holder(_entry(number)) == _name(data, sid):
         _entry(number).unlink(missing_ok=True)
 
 
-def any_taken() -> bool:
-    """Return whether any VM on this host has a user of its own."""
+def any_taken(data: Path, wanted: Range | None = None) -> bool:
+    """Return whether any VM on this host has a user of its own.
+
+    What is written down in the runtime folder may be gone, so the VMs of this data folder count too, and every process of such a user.
+    """
     try:
         holders = [_holder(entry) for entry in _entry(0).parent.iterdir() if entry.name.isdecimal()]
     except OSError:
-        return False
+        holders = []
     # A data folder that was removed by hand leaves its entries behind.
-    return any(holder is not None and _is_there(holder) for holder in holders)
+    if any(holder is not None and _is_there(holder) for holder in holders):
+        return True
+    try:
+        if any(read(data, entry.name) is not None for entry in os.scandir(data / "vms")):
+            return True
+    except OSError:
+        pass
+    return any(_is_run_by(numbers) for numbers in (usable_range(wanted),) if numbers is not None)
+
+
+def _is_run_by(numbers: Range) -> bool:
+    """Return whether any process belongs to a user of a range."""
+    for entry in os.scandir("/proc"):
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and numbers.first < entry.stat().st_uid < numbers.first + numbers.size - for_tools(numbers):
+                return True
+    return False
 
 
 def usable_range(wanted: Range | None = None) -> Range | None:

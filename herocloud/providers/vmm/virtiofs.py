@@ -24,7 +24,7 @@ _PATIENCE = 10.0
 _SETTLING = 0.3
 """Seconds in which a daemon that cannot work has ended."""
 _STEP = 0.01
-_NAME = "-share-"
+_NAME, _RESTART = "-share-", "always"
 _SOCKET = 3
 """The descriptor of the socket that it is handed, made by `jail`: both kinds of this daemon take one."""
 
@@ -63,7 +63,7 @@ def start(data: Path, sid: str, part: Part, address: str) -> None:
 def bring_back(data: Path, sid: str, part: Part, address: str) -> None:
     """Have a daemon work and be kept for each share that has none."""
     for number, share in enumerate(shares_of(data, sid, part)):
-        if companions.flaw(_record(data, sid, number)) is None:
+        if companions.flaw(_record(data, sid, number), _RESTART) is None:
             continue
         folder = files.require(Path(part["shares"][number]["path"]), "the shared folder")
         if "," in str(folder):
@@ -77,7 +77,7 @@ def _launch_of(data: Path, sid: str, number: int, share: Share, command: list[st
     environment, unit = identity.environment(data, sid, name), identity.unit(data, sid, name)
     # It serves files of all users and so needs its own rights; the VM's user gets to the socket, and to nothing else of it.
     own = _record(data, sid, number)
-    return Launch(own, command, share.socket, "always", environment, unit, listens=share.socket, client=users.of(data, sid))
+    return Launch(own, command, share.socket, _RESTART, environment, unit, listens=share.socket, client=users.of(data, sid))
 
 
 def _wait_until_settled(share: Share, folder: Path, record: Path, process: Identity) -> None:
@@ -95,7 +95,9 @@ def with_flaw(data: Path, sid: str, machine: Part) -> Part:
     """Return a machine that runs with what became of the daemons of its shares; nothing is added while they work."""
     if machine is None or not machine["shares"]:
         return machine
-    flaws = [(share.tag, companions.flaw(_record(data, sid, number))) for number, share in enumerate(shares_of(data, sid, machine))]
+    flaws = [
+        (share.tag, companions.flaw(_record(data, sid, number), _RESTART)) for number, share in enumerate(shares_of(data, sid, machine))
+    ]
     said = ", ".join(f"{tag} {flaw}" for tag, flaw in flaws if flaw is not None)
     return {**machine, powers.SHARING: said} if said else machine
 

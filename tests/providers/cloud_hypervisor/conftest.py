@@ -77,7 +77,7 @@ class Process:
 
     def disk(self, name: str, size: int = 4 * MIB, **fields: Json) -> Json:
         path = self.folder / f"{name}.raw"
-        path.touch()
+        path.touch(mode=0o600)
         os.truncate(path, size)
         return {"id": name, "path": str(path), "image_type": "Raw", "serial": name, **fields}
 
@@ -246,14 +246,14 @@ class Bench:
 
     def root(self, size: int = 8 * MIB) -> Path:
         path = self.data / "vms" / "v1" / "root.raw"
-        path.touch()
+        path.touch(mode=0o600)
         os.truncate(path, size)
         return path
 
     def volume(self, name: str, size: int = 4 * MIB) -> Path:
         path = self.data / "volumes" / "shop" / f"{name}.raw"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.touch(mode=0o600)
         os.truncate(path, size)
         return path
 

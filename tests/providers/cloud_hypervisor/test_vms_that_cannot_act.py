@@ -235,3 +235,16 @@ def test_a_vm_that_just_booted_and_lost_its_socket_is_drift_and_no_change_of_it_
     assert "No drift." in site.done("drift").out
     assert "No changes." in site.done("plan").out
     assert identity.running(site.data_folder, sid) != process
+
+
+def test_a_configuration_that_somebody_changed_shows_and_is_written_again(bench) -> None:
+    wanted = bench.machine()
+    bench.running()
+    config = identity.record_path(bench.data, "v1").with_name("boot.json")
+    written = config.read_bytes()
+    config.write_bytes(written.replace(b'"config"', b'"Config"'))
+    seen = bench.see()["machine"]
+    assert seen == {**wanted, powers.ATTENDANT: powers.KEEPER_OTHER_ORDERS}
+    bench.do("vm.update", seen, wanted)
+    assert bench.see() == {"machine": wanted, "power": "running"}
+    assert config.read_bytes() == written

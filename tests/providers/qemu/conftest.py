@@ -61,7 +61,7 @@ class Bench:
         self.lineage = "lineage-1"
         (data / "vms" / "v1").mkdir(parents=True)
         self.root = data / "vms" / "v1" / "root.raw"
-        self.root.touch()
+        self.root.touch(mode=0o600)
         os.truncate(self.root, 8 * MIB)
 
     def work(self, kind: str, before: Part, after: Part, part: str = "machine", address: str = "vm.web") -> Work:
@@ -107,7 +107,7 @@ class Bench:
     def volume(self, name: str, size: int = 4 * MIB) -> Path:
         path = self.data / "volumes" / "shop" / f"{name}.raw"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.touch(mode=0o600)
         os.truncate(path, size)
         return path
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from herocloud.model import powers
 from herocloud.model.errors import Permanent
-from herocloud.providers.vmm import identity, virtiofs
+from herocloud.providers.vmm import folders, identity, virtiofs
 
 
 @pytest.fixture
@@ -29,8 +30,6 @@ def _daemon(bench):
 
 
 def _start(bench) -> None:
-    from herocloud.providers.vmm import folders
-
     folders.make_runtime_folder(bench.data, "v1")
     virtiofs.start(bench.data, "v1", bench.part, "vm.web")
 
@@ -96,3 +95,15 @@ def test_a_host_without_the_program_says_what_to_install(bench, machine, monkeyp
     with pytest.raises(Permanent, match="install the package virtiofsd"):
         bench.do("vm.create", None, machine(shares=[{"path": "/srv", "tag": "a"}]))
     assert bench.see() == {}
+
+
+def test_orders_that_somebody_changed_show_and_are_written_again(shared) -> None:
+    _start(shared)
+    first, record = _daemon(shared), identity.record_path(shared.data, "v1", "-share-0")
+    look = lambda: virtiofs.with_flaw(shared.data, "v1", shared.part)  # noqa: E731
+    assert look() == shared.part
+    with folders.orders_path(record).open("a") as orders:
+        orders.write("word\0source=/\0")
+    assert look() == {**shared.part, powers.SHARING: f"shared {powers.KEEPER_OTHER_ORDERS}"}
+    virtiofs.bring_back(shared.data, "v1", shared.part, "vm.web")
+    assert (look(), _daemon(shared)) == (shared.part, first)

@@ -70,6 +70,33 @@ def test_a_vm_that_nobody_is_to_start_again_needs_no_keeper(bench, machine) -> N
     assert bench.see()["machine"] == machine()
 
 
+def test_a_vm_that_is_to_be_started_again_from_now_on_is(bench, machine, eventually) -> None:
+    bench.do("vm.create", None, machine())
+    bench.power("vm.boot", "stopped", "running")
+    bench.do("vm.update", machine(), machine(restart="always"))
+    first = bench.process
+    assert bench.see()["machine"] == machine(restart="always")
+    identity.send(first, signal.SIGKILL)
+    assert eventually(lambda: bench.process not in (None, first))
+
+
+def test_a_log_that_nothing_keeps_small_shows_and_has_its_shell_again(bench, machine) -> None:
+    bench.do("vm.create", None, machine())
+    bench.power("vm.boot", "stopped", "running")
+    record = identity.record_path(bench.data, "v1").with_name("process.bounded-by")
+    shell = identity.read(record)
+    identity.send(shell, signal.SIGKILL)
+    assert identity.wait_for_death(shell, 10)
+    seen = bench.see()["machine"]
+    assert seen == {**machine(), powers.LOG: powers.LOG_UNBOUNDED}
+    bench.do("vm.update", seen, machine())
+    assert bench.see()["machine"] == machine()
+    shell = identity.read(record)
+    assert identity.is_alive(shell)
+    bench.power("vm.stop", "running", "stopped")
+    assert identity.wait_for_death(shell, 10)
+
+
 def test_a_process_that_does_not_answer_is_asked_again_and_then_unresponsive(kept, monkeypatch) -> None:
     asked: list[float] = []
 

@@ -9,7 +9,8 @@ import pytest
 from herocloud.model.steps import KINDS
 from herocloud.providers.cloud_hypervisor import driving as cloud_hypervisor
 from herocloud.providers.qemu import driving as qemu
-from herocloud.providers.vmm import machine_driver
+from herocloud.providers.vmm import host_door
+from herocloud.providers.vmm.host_door import HostDoor
 
 
 @pytest.mark.parametrize("provider", [qemu, cloud_hypervisor], ids=["qemu", "cloud-hypervisor"])
@@ -29,9 +30,9 @@ def test_vms_that_start_at_once_have_the_host_closed_once(tmp_path: Path, monkey
     asked = threading.Event()  # nobody sets it: to close takes a while
     together = threading.Barrier(4)
     # All have come here before the first of them has closed anything.
-    monkeypatch.setattr(machine_driver.cages, "choose_user", lambda *_: together.wait(20))
-    monkeypatch.setattr(machine_driver.loopback, "close", lambda _: closed.append("") or asked.wait(0.2) or "")
-    driver = cloud_hypervisor.CloudHypervisorDriver(tmp_path)
+    monkeypatch.setattr(host_door.cages, "choose_user", lambda *_: together.wait(20))
+    monkeypatch.setattr(host_door.loopback, "close", lambda _: closed.append("") or asked.wait(0.2) or "")
+    door = HostDoor(tmp_path, None)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(driver._keep_out, ["v1", "v2", "v3", "v4"]))
+        list(pool.map(door.close, ["v1", "v2", "v3", "v4"]))
     assert len(closed) == 1
