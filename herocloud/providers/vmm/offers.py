@@ -1,14 +1,17 @@
-"""What this host offers to keep a VMM in its place, for the doctor: one line for each part of the cage."""
+"""What this host offers to keep a VMM in its place, for the doctor: one line for each row of the table in docs/security.md."""
 
+import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits import sizes
-from herocloud.providers.vmm import cages, control_groups, huge_pages, launch, loopback, users
+from herocloud.providers.vmm import cages, control_groups, huge_pages, launch, loopback, namespace_filter, users
 from herocloud.providers.vmm.cages import Depth
 from herocloud.providers.vmm.users import Range
+
+_MAKE_RULES, _VERSION, _WITH_SCOPES = 444, 1, 6
 
 
 class Offer(NamedTuple):
@@ -24,11 +27,15 @@ def offers(folder: Path, wanted: Range | None = None) -> Iterator[Offer]:
     """Say what holds for VMMs that are started now, by any process."""
     depth = cages.depth(folder, wanted)
     yield _user(folder, depth, wanted)
+    yield _rights()
     yield _view(depth)
-    yield Offer("VMM: rights", True, "no capabilities, no way to get any, no files or environment of the caller")
+    yield _devices(depth)
     yield _limits()
-    yield _huge_pages()
+    yield Offer("VMM: environment", True, "one variable, its log and its lock as open files, `/` as its folder")
+    yield Offer("VMM: system calls", True, "filtered by the VMM itself")
+    yield _sockets()
     yield _loopback()
+    yield _huge_pages()
 
 
 def _loopback() -> Offer:
@@ -59,9 +66,40 @@ def _user(folder: Path, depth: Depth, wanted: Range | None) -> Offer:
 def _view(depth: Depth) -> Offer:
     name = "VMM: files"
     if depth is Depth.VIEW:
-        return Offer(name, True, "sees its own files, its own device nodes and the host's programs")
+        return Offer(name, True, "its own, and the host's programs to read")
     hint = "run as root with the right to mount (CAP_SYS_ADMIN)"
-    return Offer(name, False, "sees the file system of the host, with the permissions of its user", hint)
+    return Offer(name, False, "those of the host, with the permissions of its user", hint)
+
+
+def _rights() -> Offer:
+    name = "VMM: rights"
+    if namespace_filter.is_possible():
+        return Offer(name, True, "no capabilities, and no way to get any")
+    way_out = (
+        "run a kernel that filters system calls (CONFIG_SECCOMP_FILTER), or forbid user namespaces: `sysctl user.max_user_namespaces=0`"
+    )
+    return Offer(name, False, "no capabilities, but a user namespace would have some", way_out)
+
+
+def _devices(depth: Depth) -> Offer:
+    name = "VMM: devices"
+    if depth is Depth.VIEW:
+        return Offer(name, True, f"nodes of its own: {', '.join(path.removeprefix('/dev/') for path in cages.DEVICES)}")
+    return Offer(name, False, "those of the host, with the permissions of its user", "run as root with the right to mount (CAP_SYS_ADMIN)")
+
+
+def _sockets() -> Offer:
+    name = "VMM: Unix sockets"
+    if _hides_sockets():
+        return Offer(name, True, "those with a path that it may use")
+    return Offer(
+        name, False, "those with a path that it may use, and all without a path", "run Linux 6.12 or newer, with `landlock` in its `lsm=`"
+    )
+
+
+def _hides_sockets() -> bool:
+    """Return whether Landlock of this kernel knows scopes, by which `jail` keeps sockets without a path out of reach."""
+    return int(ctypes.CDLL(None).syscall(_MAKE_RULES, None, ctypes.c_size_t(0), _VERSION)) >= _WITH_SCOPES
 
 
 def _limits() -> Offer:
