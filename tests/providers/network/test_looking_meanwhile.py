@@ -16,7 +16,7 @@ def looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     def look(times: int) -> int:
         made = []
 
-        def see(*_: Any) -> Any:
+        def see(*_: Any, memory: Any = None) -> Any:
             made.append(1)
             if len(made) <= times:
                 return forward_switch.serving("hb-gone")
