@@ -27,7 +27,7 @@ def main() -> int:
         code = 130
     finally:
         # The first allocation behind an `enable` would collect everything; a process that ends has no use for that.
-        own = _is_own_process()
+        own = is_own_process()
         if was_on and not own:
             gc.enable()
     if own:
@@ -35,7 +35,7 @@ def main() -> int:
     return code
 
 
-def _is_own_process() -> bool:
+def is_own_process() -> bool:
     """Return whether this process was started for this command, by the console script or with `-m`, and will end after it."""
     program = sys.modules["__main__"]
     spec = getattr(program, "__spec__", None)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from herocloud.kits import durable_files
 from herocloud.model.applies import Caller
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
-from herocloud.rpc import tcp, unix_socket
+from herocloud.rpc import allocator, tcp, unix_socket
 from herocloud.rpc.tcp import Tcp
 
 LOCK = "daemon.lock"
@@ -111,8 +111,11 @@ def detach(folder: Path, arguments: Sequence[str]) -> Process:
         raise _runs_already(folder)
     with _open_log(folder) as log:
         began = log.tell()
-        command = [sys.executable, "-m", "herocloud", "--data-dir", str(folder), "daemon", "run", *arguments]
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
+        environment = allocator.for_a_daemon(os.environ)
+        command = [sys.executable, "-m", "herocloud", *_words(folder, arguments)]
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/", env=environment
+        )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         process = find(folder)
@@ -122,6 +125,15 @@ def detach(folder: Path, arguments: Sequence[str]) -> Process:
             break
         time.sleep(_PAUSE)
     raise _did_not_start(folder, began)
+
+
+def begin_again(folder: Path, arguments: Sequence[str], environment: MutableMapping[str, str]) -> None:
+    """Begin once more in this process where that makes a better daemon of it, as `allocator` has it."""
+    allocator.begin_again(_words(folder, arguments), environment)
+
+
+def _words(folder: Path, arguments: Sequence[str]) -> list[str]:
+    return ["--data-dir", str(folder), "daemon", "run", *arguments]
 
 
 def stop(folder: Path) -> Process | None:

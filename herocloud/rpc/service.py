@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import importlib
 import logging
@@ -23,6 +22,7 @@ from herocloud.operations import damage
 from herocloud.operations.state_reader import StateReader
 from herocloud.rpc import (
     advice,
+    allocator,
     concealment,
     daemon_sockets,
     dispatch,
@@ -341,17 +341,6 @@ _SWITCH_SECONDS = 0.0005
 """How long one thread computes before another may: a call of a millisecond should not wait five for each plan in the making."""
 
 
-_ARENA_MAX = -8
-"""glibc's name for the parameter of `mallopt`."""
-_ARENAS = 2
-
-
-def _share_memory_of_threads() -> None:
-    """Limit malloc to two arenas: with one for each of hundreds of threads, freed memory would not be reused by the others."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
-
-
 _WORKS_WITH = ("plan.imperative_vms", "plan.vm_power", "apply.executor", "stack.load", "operations.apply")
 """What jobs load when there is a first one."""
 
@@ -370,7 +359,7 @@ def _set_apart_what_stays() -> None:
 
 async def _run(service: Service, bound: Listeners, environment: Mapping[str, str]) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
-    _share_memory_of_threads()
+    allocator.share_memory_of_threads()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

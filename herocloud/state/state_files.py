@@ -9,6 +9,7 @@ SQLite's open connections are among them.
 """
 
 import errno
+import functools
 import os
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def marker(folder: Path) -> Path:
     return folder / MARKER
 
 
+@functools.lru_cache(maxsize=256)
 def holder(folder: Path, scope: Scope = HOST) -> Path:
     """Return where the record of a lock's holder is."""
     if scope.stack is None:

@@ -1,14 +1,20 @@
 """A daemon that runs for months keeps nothing of the jobs that have ended."""
 
 import gc
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from herocloud.apply.workers import Attempt
 from herocloud.model.plans import Plan
-from herocloud.rpc import service
+from herocloud.rpc import allocator, daemon_process, service
 
 SECONDS = 30
 
@@ -44,3 +50,39 @@ def test_jobs_leave_nothing_to_the_collector(daemon: Any) -> None:
         gc.set_debug(0)
         gc.garbage.clear()
     assert left == []
+
+
+@pytest.fixture
+def started(herocloud: Any) -> Iterator[daemon_process.Process]:
+    """A daemon in the foreground of a process of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="hc-memory-"))
+    command = [sys.executable, "-m", "herocloud", "--data-dir", str(herocloud.data_folder), "daemon", "run"]
+    process = subprocess.Popen([*command, "--socket", str(folder / "rpc.sock")], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    found = None
+    while found is None or not daemon_process.is_answering(found):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        found = daemon_process.find(herocloud.data_folder)
+    assert found.pid == process.pid
+    yield found
+    process.terminate()
+    process.wait()
+    shutil.rmtree(folder)
+
+
+def test_threads_of_a_daemon_keep_no_memory_for_themselves(started: daemon_process.Process) -> None:
+    variables = Path(f"/proc/{started.pid}/environ").read_bytes().split(b"\0")
+    assert b"GLIBC_TUNABLES=glibc.malloc.tcache_count=0" in variables
+
+
+def test_what_a_daemon_starts_is_given_none_of_that() -> None:
+    environment = allocator.for_a_daemon({"PATH": "/bin"})
+    allocator.begin_again([], environment)
+    assert environment == {"PATH": "/bin"}
+
+
+def test_tunables_of_somebody_else_stay() -> None:
+    environment = {"GLIBC_TUNABLES": "glibc.malloc.check=1"}
+    allocator.begin_again([], environment)
+    assert environment == allocator.for_a_daemon(environment) == {"GLIBC_TUNABLES": "glibc.malloc.check=1"}

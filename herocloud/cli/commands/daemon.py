@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from herocloud.cli import exit_codes, flags, presentation
+from herocloud.cli import entry, exit_codes, flags, presentation
 from herocloud.cli.command import Call
 from herocloud.rpc import daemon_process
 
@@ -44,10 +44,13 @@ def run(
         return exit_codes.DONE
     path = daemon_process.choose_socket(call.folder, socket, call.environment)
     listener = daemon_process.read_listener(listen, token_file, tls_certificate, tls_key)
+    words = ["--socket", str(path), *_given(listen, token_file, tls_certificate, tls_key)]
     if detach:
-        found = daemon_process.detach(call.folder, ["--socket", str(path), *_given(listen, token_file, tls_certificate, tls_key)])
+        found = daemon_process.detach(call.folder, words)
         presentation.show(call, lambda: _document(found), lambda: f"The daemon runs as process {found.pid} and listens at {found.socket}.")
         return exit_codes.DONE
+    if entry.is_own_process():
+        daemon_process.begin_again(call.folder, words, os.environ)
     daemon_process.run(call.folder, path, call.environment, listener)
     return exit_codes.DONE
 
