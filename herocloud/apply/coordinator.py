@@ -114,7 +114,7 @@ class Runner:
             if not self._running:
                 break
             self._wait()
-            if self._interrupts.requests > 1 or self._patience_is_over():
+            if self._interrupts.unheeded > 1 or self._patience_is_over():
                 break
         return self._end()
 
@@ -143,7 +143,7 @@ class Runner:
     def _take(self) -> list[Step]:
         """Take what may start: everything in its turn, and after the first interrupt only what lets machines go on."""
         takes = (self._walk.take, self._walk.take_healing, list)
-        return takes[min(self._interrupts.requests, 2)]()
+        return takes[min(self._interrupts.unheeded, 2)]()
 
     def _make_attempt(self, step: Step) -> Attempt:
         timeout = KINDS[step.kind].timeout if self._options.step_timeout is None else self._options.step_timeout
@@ -181,7 +181,7 @@ class Runner:
             attempt.stopped = True
         # Those of this very turn have not started, and the ones that wait for another try are with nobody.
         busy = {attempt.step.id for attempt in self._running.values() if attempt.due is None} - {step.id for step in self._intents}
-        while busy and (left := ended_by - self._clock.elapsed()) > 0 and self._interrupts.requests < 2:
+        while busy and (left := ended_by - self._clock.elapsed()) > 0 and self._interrupts.unheeded < 2:
             message = self._clock.wait(self._messages, left)
             if isinstance(message, Finished) and isinstance(message.key, Attempt):
                 busy.discard(message.key.step.id)
@@ -220,7 +220,7 @@ class Runner:
             return arrived
         now = self._clock.elapsed()
         left = gather_until - now
-        if left <= 0 or self._interrupts.requests:
+        if left <= 0 or self._interrupts.unheeded:
             return None
         quick = any(attempt.due is None and now - attempt.started < 2 * self._commit_seconds for attempt in self._running.values())
         return self._clock.wait(self._messages, left) if quick else None
@@ -357,7 +357,7 @@ class Runner:
     # Interrupts and the end.
 
     def _heed_interrupts(self) -> None:
-        requests = self._interrupts.requests
+        requests = self._interrupts.unheeded
         if requests == 0 or self._noticed:
             return
         self._noticed = requests
@@ -375,7 +375,7 @@ class Runner:
 
     def _end(self) -> Ended:
         """Settle what did not run: left alone after the failure that stopped the walk, or cancelled by the interrupt."""
-        at_once = self._interrupts.requests > 1
+        at_once = self._interrupts.unheeded > 1
         now = self._clock.elapsed()
         unresolved = list(self._running.values())
         for attempt in unresolved:
@@ -384,7 +384,7 @@ class Runner:
         rest = self._walk.rest()
         interrupted = bool(unresolved) or any(outcome.status is Status.CANCELLED for outcome in self._outcomes)
         for step in rest:
-            if self._interrupts.requests:
+            if self._interrupts.unheeded:
                 interrupted = True
                 self._note(step, Status.CANCELLED, now, now)
             elif self._first_failure is not None:

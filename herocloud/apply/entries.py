@@ -286,3 +286,11 @@ class Journal:
 def going_back(states: Mapping[StepId, str]) -> bool:
     """Return whether a rollback had begun: then going on means going on backwards."""
     return any(state in ("undoing", "undone") for state in states.values())
+
+
+def is_too_late(plan: Plan, states: Mapping[StepId, str]) -> bool:
+    """Return whether a machine went on before all was done that it was held for: what is done now would be of another moment."""
+    return any(
+        KINDS[step.kind].heals and states.get(step.id) == "done" and any(states.get(need) != "done" for need in step.needs)
+        for step in plan.steps
+    )

@@ -15,7 +15,7 @@ forget why things are half-made and in what order they go on.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from herocloud.apply import entries, staleness, steering
+from herocloud.apply import entries, inspection, staleness, steering
 from herocloud.apply.rollback import ListKept
 from herocloud.apply.schedule import Ended
 from herocloud.apply.sessions import Drivers, Opened, Session
@@ -27,7 +27,7 @@ from herocloud.model.errors import Blocked, Refused
 from herocloud.model.ids import Address, PlanId, StepId
 from herocloud.model.outcomes import NOT_TAKEN_BACK, Event, Outcome, Result
 from herocloud.model.plans import Fact, Plan
-from herocloud.model.steps import KINDS, Step
+from herocloud.model.steps import Step
 from herocloud.model.words import Status
 from herocloud.model.worlds import Record
 from herocloud.state.store import Store, Unfinished
@@ -100,6 +100,13 @@ def conclude(session: Session, ended: Ended, states: Mapping[StepId, str], *, ke
     failed = any(outcome.status is Status.FAILED for outcome in ended.outcomes)
     if failed and not ended.interrupted and session.options.on_failure == "rollback":
         return take_back(session, ended.outcomes, states, ended.stuck, kept=kept)
+    if ended.interrupted and not ended.at_once and session.options.gives_up(session.plan.operation):
+        reached = session.reached()
+        # What did not end in time may still be at work.
+        if "intent" not in reached.values():
+            session.interrupts.heed()
+            begun = [outcome for outcome in ended.outcomes if outcome.step in reached]
+            return take_back(session, begun, reached, ended.stuck, kept=kept)._replace(interrupted=True)
     status = None if ended.at_once else "interrupted" if ended.interrupted else "partial" if failed else "done"
     return session.finish(ended.outcomes, status=status, notes=ended.notes)
 
@@ -216,9 +223,9 @@ def resume(
         faults.reached("resume.begin")
         chosen = options.settled_for(plan.operation)
         session = _go_on(unfinished, store, opened, records, options=chosen, tell=tell, clock=clock, interrupts=stopping)
-        if rollback or entries.going_back(states):
+        if rollback or entries.going_back(states) or entries.is_too_late(plan, states):
             return take_back(session, (), states, kept=kept)
-        left = _left_of(plan, states)
+        left = inspection.left_steps(plan, states)
         session.voice.note(f"resuming plan {plan.id}: {len(plan.steps) - len(left)} of {len(plan.steps)} steps are done")
         unknown = {step.id for step in left if states.get(step.id) in entries.IN_FLIGHT}
         ended = session.forward(left, unknown=unknown, broken=_broken(unfinished, left, facts))
@@ -286,19 +293,6 @@ def _go_on(
         clock=clock,
         interrupts=interrupts,
     )
-
-
-def _left_of(plan: Plan, states: Mapping[StepId, str]) -> list[Step]:
-    """Return the steps that are still to be done.
-
-    Where an interrupted apply let a machine go on before its turn, holding it is to be done again, and so is letting it go.
-    """
-    left = {step.id for step in plan.steps if states.get(step.id) != "done"}
-    for step in plan.steps:
-        if KINDS[step.kind].heals and step.id not in left and not left.isdisjoint(step.needs):
-            holds = KINDS[step.kind].inverse
-            left.update((step.id, *(other.id for other in plan.steps if other.kind == holds and other.address == step.address)))
-    return [step for step in plan.steps if step.id in left]
 
 
 def _broken(unfinished: Unfinished, left: Iterable[Step], facts: Facts | None) -> Mapping[StepId, str]:

@@ -61,7 +61,7 @@ class Rest(NamedTuple):
     done: int
     """How many steps are done."""
     turned: bool = False
-    """Whether taking it back has begun, so that it cannot be finished any more."""
+    """Whether it cannot be finished any more: taking it back has begun, or a VM went on before its copies were made."""
     gone: tuple[Address, ...] = ()
     """Whose deleted data it was to bring back and nobody keeps any more, so that it cannot be finished either."""
 

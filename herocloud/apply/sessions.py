@@ -83,7 +83,7 @@ class Session:
         begun = list(begun)
         self._journal = Journal(plan, records, originals, {step.address for step in begun})
         self._clock = clock
-        self._interrupts = interrupts
+        self.interrupts = interrupts
         self._began = clock.elapsed()
         self._busy = 0.0
         self._begun = frozenset(step.address for step in begun if not KINDS[step.kind].prepares)
@@ -132,6 +132,11 @@ class Session:
         if gone:
             self._store.commit(self._number, gone)
 
+    def reached(self) -> Mapping[StepId, str]:
+        """Return how far each step came, of those that were begun."""
+        unfinished = self._store.unfinished(self._number)
+        return {} if unfinished is None else unfinished.states
+
     def close_open_steps(self, states: Mapping[StepId, str], *, keeps: bool) -> Ended:
         """Bring what is under way to an end before something else removes all of it, and make nothing.
 
@@ -166,7 +171,7 @@ class Session:
             options=self.options,
             voice=self.voice,
             clock=self._clock,
-            interrupts=self._interrupts,
+            interrupts=self.interrupts,
             began=self._began,
             on_failure=on_failure,
             begun=self._begun,

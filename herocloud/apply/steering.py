@@ -39,6 +39,10 @@ class Options(NamedTuple):
         """
         return self if self.on_failure is not None else self._replace(on_failure="rollback" if operation in _COPYING else "stop")
 
+    def gives_up(self, operation: str) -> bool:
+        """Return whether an interrupt takes an operation back as a failure does, rather than leave it for later."""
+        return self.on_failure == "rollback" and operation in _COPYING
+
 
 _COPYING = frozenset({"vm snapshot create", "vm clone", "vm import"})
 _GUEST_SECONDS = 60.0
@@ -104,6 +108,7 @@ class Interrupts:
     def __init__(self) -> None:
         """Start without any request."""
         self.requests = 0
+        self._heeded = 0
         self._queues: list[queue.SimpleQueue[object]] = []
 
     def stop(self) -> None:
@@ -111,6 +116,15 @@ class Interrupts:
         self.requests += 1
         for messages in self._queues:
             messages.put(WAKE)
+
+    @property
+    def unheeded(self) -> int:
+        """How many requests nothing was done about yet."""
+        return self.requests - self._heeded
+
+    def heed(self) -> None:
+        """Take the requests so far as answered: what runs next runs because of them, and stops at the next one."""
+        self._heeded = self.requests
 
     def attach(self, messages: "queue.SimpleQueue[object]") -> None:
         """Wake the thread that waits on `messages` at each request."""

@@ -73,7 +73,11 @@ class Link:
             "saved": handed.saved,
             **_options(plan.operation, handed.approved, how),
         }
-        return self._carry(_Order({"plan": plan_files.dump(plan).decode(), "options": options}, plan), how)
+        ran = self._carry(_Order({"plan": plan_files.dump(plan).decode(), "options": options}, plan), how)
+        if ran is None or ran.result is None or ran.result.failed or not ran.result.rolled_back:
+            return ran
+        # Nothing failed, so what took it back is that the daemon, or the job, was stopped.
+        return ran._replace(result=ran.result._replace(interrupted=True))
 
     def carry_rest(self, handed: HandedRest, how: How) -> Ran | None:
         """Have an apply gone on with by the daemon; as `carry`."""

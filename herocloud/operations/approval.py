@@ -59,7 +59,8 @@ def parse(texts: Iterable[str]) -> frozenset[Approval]:
 
 def classes_of(change: Change) -> tuple[Approval, ...]:
     """Return the classes that one change needs: a replacement that loses data needs both words."""
-    if change.reason is Reason.RESTORE_ASKED:
+    if change.reason is Reason.RESTORE_ASKED or (change.reason is Reason.SNAPSHOT_ASKED and change.impact is Impact.DATA):
+        # All that the command does is about the data.
         return (Approval.DESTROY,)
     classes = _CLASSES[change.action]
     if change.impact is Impact.DATA and Approval.DESTROY not in classes:

@@ -122,8 +122,13 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
 
     plan, states = load(folder, pending)
     recorded = store.read_recorded(folder)
+<<<<<<< HEAD
     back = rollback or entries.going_back(states)
     states = rollbacks.without_relied_on(plan, states, recorded) if back else states
+=======
+    turned = entries.going_back(states) or entries.is_too_late(plan, states)
+    back = rollback or turned
+>>>>>>> 9acf2377 (Take a snapshot back on ^C, and never finish it at another moment)
     hosting = inputs.find_host(folder, recorded)
     drivers = Drivers(hosting.context)
     under_way = inspection.open_steps(plan, states)
@@ -135,7 +140,7 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
     left = _left_back(plan, pending.id, states, looks, hosting) if back else _left_forward(plan, states)
     done = sum(1 for state in states.values() if state == "done")
     gone = () if back else _gone_for_good(plan, states, looks, hosting)
-    return Rest(pending, plan, back, left, inspection.say_seen(under_way, looks), done, entries.going_back(states), gone)
+    return Rest(pending, plan, back, left, inspection.say_seen(under_way, looks), done, turned, gone)
 
 
 def _gone_for_good(plan: Plan, states: Mapping[StepId, str], looks: Mapping[StepId, Look], hosting: Hosting) -> tuple[Address, ...]:

@@ -222,6 +222,9 @@ def plan_import(folder: Path, wanted: ImportWanted, content: Unpacked) -> Planne
     if manifest.get("simulated") and wanted.hypervisor not in ("auto", simulator):
         detail = f"`{wanted.file}` holds a simulated VM, and `{wanted.hypervisor}` runs real ones."
         raise Refused([Diagnostic("import-simulated", "A simulated VM", detail, hint=f"leave the hypervisor out, or name `{simulator}`")])
+    if not manifest.get("simulated") and (wanted.hypervisor == simulator or (wanted.hypervisor == "auto" and host.host.simulated)):
+        detail = f"`{wanted.file}` holds the VM of a real host, and what is on its disks has no place on a simulated one."
+        raise Refused([Diagnostic("import-simulated", "Not a simulated VM", detail, hint="import it on a real host")])
     vm, networks, image = _load(folder, host, wanted, content)
     disks: dict[str, tuple[int, dict[str, Json]]] = {
         disk["disk"]: (disk["size"], {"archive": content.place, "disk": disk["disk"], "path": f"{content.place}/{disk['file']}"})

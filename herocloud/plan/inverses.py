@@ -39,7 +39,7 @@ def invert(change: Change, done: Sequence[Step], halves: Mapping[StepId, Part], 
     name again.
     """
     address = change.previous_address or change.address
-    done = _without_pauses(done)
+    done = _whole_snapshots(_without_pauses(done))
     steps: list[Step] = []
     firsts: dict[StepId, StepId] = {}
     lasts: dict[StepId, StepId] = {}
@@ -146,6 +146,19 @@ def _without_pauses(done: Sequence[Step]) -> Sequence[Step]:
         return done
     passing = {kind for kind, info in KINDS.items() if info.heals} | {info.inverse for info in KINDS.values() if info.heals}
     return [step for step in done if step.kind not in passing]
+
+
+def _whole_snapshots(done: Sequence[Step]) -> Sequence[Step]:
+    """Take a snapshot and the memory that was added to it as one thing: it goes to a tombstone as a whole, and comes back from there."""
+    saves = {step.part: step for step in done if step.kind == "snapshot.save"}
+    whole: list[Step] = []
+    for step in done:
+        save = saves.get(step.part)
+        if step.kind == "snapshot.create" and save is not None:
+            whole.append(step._replace(after=save.after, takes=step.takes._replace(disk=step.takes.disk + save.takes.disk)))
+        elif step is not save or not any(other.kind == "snapshot.create" and other.part == step.part for other in done):
+            whole.append(step)
+    return whole
 
 
 def _discard(step: Step, halves: Mapping[StepId, Part]) -> list[tuple[str, Part, Part]]:

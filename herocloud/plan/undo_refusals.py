@@ -140,20 +140,23 @@ def find_clashes(clashes: Iterable[tuple[Address, Address]], past: Past) -> Iter
 
 def find_gone(lost: Collection[tuple[Address, str]], *, purged: bool) -> Iterator[Diagnostic]:
     """Say what of the deleted data cannot come back: which parts of which addresses."""
-    why = "was purged" if purged else "is not kept any more: it was purged, its time to live has passed, or an undo that failed lost it"
+    why = "was purged" if purged else "is not kept any more: it was purged, its time to live has passed, or an undo destroyed it"
     data = list(dict.fromkeys(address for address, part in lost if not part.startswith(SNAPSHOT)))
     if data:
         detail = f"The data of {_fold(data)} {why}. Its deletion cannot be taken back."
-        hint = "apply a stack file that asks for it: it is re-created, and empty"
+        hint = f"apply a stack file that asks for it: it is re-created, and empty; {_EARLIER}"
         yield Diagnostic("undo-data-gone", "Deleted data is gone", detail, address=_first(data), hint=hint)
     snapshots = [(address, part.removeprefix(SNAPSHOT)) for address, part in lost if part.startswith(SNAPSHOT) and address not in data]
     if snapshots:
         names = _name([f"`{name}` of `{address}`" for address, name in snapshots])
         detail = f"Each of these snapshots {why}: {names}." if len(snapshots) > 1 else f"The snapshot {names} {why}."
         detail += " The deletion cannot be taken back; nothing else is lost."
-        hint = "`herocloud undo APPLY_ID` takes back what was done before it; `herocloud state log` lists that"
+        hint = _EARLIER
         address = _first(address for address, _ in snapshots)
         yield Diagnostic("undo-snapshot-gone", "A deleted snapshot is gone", detail, address=address, hint=hint)
+
+
+_EARLIER = "`herocloud undo APPLY_ID` takes back what was done before it; `herocloud state log` lists that"
 
 
 def say_way_out(found: Diagnostic) -> Diagnostic:

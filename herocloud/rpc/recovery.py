@@ -13,6 +13,7 @@ from herocloud.kits.jsons import Json
 from herocloud.model import ids
 from herocloud.model.applies import Pending, apply_id
 from herocloud.operations import apply, deployment, lookups, past_results, unfinished
+from herocloud.operations.apply import Recovered
 from herocloud.operations.callers import Granted
 from herocloud.operations.deployment import DeployWanted
 from herocloud.rpc import advice, error_answers, snapshot_schedules, work
@@ -83,24 +84,32 @@ def _lane(job: StoredJob) -> str:
 
 def _go_on(desk: Desk, run: Run, pending: Pending) -> Json:
     """Finish an apply that the last daemon was killed in; its own approval still holds."""
-    run.note("the daemon ended in the middle of it, and the next one went on")
     run.tells_all = run.job.method == RUN_PLAN
-    try:
-        recovered = apply.resume(desk.folder, work.how_for(run), Granted(pending.approved), which=pending.id)
-    finally:
-        desk.sight.forget()
+    recovered = _resume(desk, run, pending)
     if run.job.method == RUN_PLAN:
         # A command line waits for how all of it ended, and not only for how this daemon's part of it did.
         return own_methods.judge_past(desk, run, pending.number)
     if recovered is not None:
         work.require_done(run, recovered)
+    if recovered is not None and recovered.result.rolled_back:
+        detail = "It could not be finished after the daemon ended, so what it had done is taken back."
+        raise error_answers.wrong_state(detail, "ask again", "daemon-restarted")
     return _result(desk, run)
+
+
+def _resume(desk: Desk, run: Run, pending: Pending) -> Recovered | None:
+    run.note("the daemon ended in the middle of it, and the next one went on")
+    try:
+        return apply.resume(desk.folder, work.how_for(run), Granted(pending.approved), which=pending.id)
+    finally:
+        desk.sight.forget()
 
 
 def _go_on_cloning(desk: Desk, run: Run, job: StoredJob, pending: Pending | None) -> Json:
     """Finish a clone, which is up to three applies: a snapshot, the new VM, and the snapshot's end."""
-    if pending is not None:
-        _go_on(desk, run, pending)
+    recovered = None if pending is None else _resume(desk, run, pending)
+    if recovered is not None:
+        work.require_done(run, recovered)
     params = json.loads(job.params or "{}")
     record = desk.recorded.records.get(params["stack"], {}).get(params["address"])
     if record is None:

@@ -111,6 +111,17 @@ def test_undoing_a_snapshot_deletes_it_and_does_not_hold_the_vm_again(shop) -> N
     assert "snapshot.one" not in shop.look().things["shop"]["vm.db"].parts
 
 
+def test_undoing_a_snapshot_with_memory_keeps_it_whole_and_undoing_that_brings_it_back(shop) -> None:
+    shop.run(_take(shop, memory=True))
+    taken = shop.look().things["shop"]["vm.db"].parts["snapshot.one"]
+    plan = _plan_undo(shop)
+    assert [step.kind for step in plan.steps] == ["snapshot.delete"]
+    assert plan.steps[0].before == taken
+    assert not shop.run(plan).failed
+    _undo(shop)
+    assert shop.look().things["shop"]["vm.db"].parts["snapshot.one"] == taken
+
+
 def test_a_vm_goes_on_when_its_copies_fail(shop) -> None:
     shop.misbehave('{address: vm.db, step: "snapshot.create", fail: disk is broken}')
     result = shop.run(_take(shop), on_failure="stop")
@@ -140,27 +151,45 @@ def test_all_go_on_when_one_of_them_cannot_be_held(shop) -> None:
     assert _power(shop) == _power(shop, "vm.web") == "running"
 
 
-def test_a_vm_goes_on_when_the_copying_is_interrupted_and_is_held_again_on_resume(shop) -> None:
+def _interrupt_while_it_copies(shop: Any) -> None:
     shop.misbehave('{address: vm.db, step: "snapshot.create", hang: true}')
-    taking = _take(shop)
 
     def stop_when_it_copies(event: Any) -> None:
-        if event.type == "apply_start" and event.kind == "snapshot.create":
+        if event.type == "apply_start" and event.kind == "snapshot.create" and not event.back:
             shop.interrupts.stop()
 
     shop.events = _Heard(stop_when_it_copies)
-    result = shop.run(taking)
-    assert result.interrupted
-    assert _power(shop) == "running"
+
+
+def _behave_again(shop: Any) -> None:
     shop.behave()
     shop.interrupts = type(shop.interrupts)()
     shop.events = []
-    result = shop.resume()
-    assert not result.failed
-    assert not result.interrupted
-    assert [outcome.kind for outcome in result.outcomes] == ["vm.freeze", "snapshot.create", "vm.thaw"]
+
+
+def test_a_snapshot_that_is_interrupted_is_taken_back_and_can_be_taken_again(shop) -> None:
+    before = shop.recorded().records["shop"]
+    _interrupt_while_it_copies(shop)
+    result = shop.run(_take(shop))
+    assert (result.interrupted, result.rolled_back, result.failed) == (True, True, False)
     assert _power(shop) == "running"
+    _behave_again(shop)
+    assert shop.recorded().records["shop"] == before
+    assert not shop.run(_take(shop)).failed
     assert "snapshot.one" in shop.look().things["shop"]["vm.db"].parts
+
+
+def test_a_snapshot_whose_vm_went_on_meanwhile_is_taken_back_by_resume(shop) -> None:
+    _interrupt_while_it_copies(shop)
+    result = shop.run(_take(shop), on_failure="stop")
+    assert (result.interrupted, result.rolled_back) == (True, False)
+    assert _power(shop) == "running"
+    _behave_again(shop)
+    world.write(shop.folder, "vm.db")
+    result = shop.resume()
+    assert (result.rolled_back, result.failed) == (True, False)
+    assert _power(shop) == "running"
+    assert "snapshot.one" not in shop.look().things["shop"]["vm.db"].parts
 
 
 class _Heard(list[Any]):

@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from herocloud.kits import sparse_archives
 from herocloud.operations import vm_archives
 
 STACK = """\
@@ -39,6 +41,15 @@ def test_a_snapshot_of_that_name_is_refused_and_kept(shop: Any) -> None:
     assert _names(shop) == ["clone-copy"]
     shop.done("vm", "clone", "db", "copy", "--snapshot", "clone-copy")
     assert _names(shop) == ["clone-copy"]
+
+
+def test_deleting_a_snapshot_needs_the_class_destroy_and_no_other(shop: Any) -> None:
+    shop.done("vm", "snapshot", "create", "db", "--name", "one")
+    ran = shop("vm", "snapshot", "delete", "db", "one", "--approve", "update")
+    assert ran.code == 12, ran.both
+    assert "--approve destroy" in ran.err
+    shop.done("vm", "snapshot", "delete", "db", "one", "--approve", "destroy")
+    assert _names(shop) == []
 
 
 def test_the_one_for_a_moment_is_gone_afterwards(shop: Any) -> None:
@@ -105,4 +116,38 @@ def test_what_fails_is_taken_back_and_the_same_command_works_then(shop: Any, spa
     assert "Remove the cause, then the same command tries again." in said
     assert shop.done("state", "list", "--json").out == before
     assert "There are no orphans." in shop.done("state", "orphans").out
+    shop.done(*command)
+
+
+def test_an_archive_of_a_real_host_is_refused_by_a_simulated_one(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = sparse_archives.write
+
+    def write_as_real(path: Path, members: Any, told: Any) -> None:
+        manifest = {**json.loads(members[0][1]), "simulated": False}
+        write(path, [(members[0][0], json.dumps(manifest).encode()), *members[1:]], told)
+
+    monkeypatch.setattr(sparse_archives, "write", write_as_real)
+    shop.done("vm", "export", "db", "real.tar")
+    ran = shop("vm", "import", "real.tar", "--name", "back")
+    assert ran.code == 1, ran.both
+    assert "holds the VM of a real host" in ran.err
+    assert "imperative" not in shop.done("state", "list", "--json").out
+
+
+@pytest.mark.parametrize("command", [("vm", "snapshot", "create", "db", "--name", "one"), ("vm", "clone", "db", "copy")])
+def test_what_is_interrupted_is_taken_back_and_the_same_command_works_then(shop: Any, spawn: Any, command: tuple[str, ...]) -> None:
+    before = shop.done("state", "list", "--json").out
+    with (shop.data_folder / "host.yaml").open("a", encoding="utf-8") as file:
+        file.write("simulator: {step_time: 300 ms}\n")
+    process = spawn(*command, "--json")
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["type"] == "apply_start" and event["kind"] == ("disk.copy" if "clone" in command else "snapshot.create"):
+            process.send_signal(signal.SIGINT)
+            break
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "rolled back" in [one["status"] for one in map(json.loads, out.splitlines()) if one["type"] == "summary"]
+    assert shop.done("state", "list", "--json").out == before
+    assert _names(shop) == []
     shop.done(*command)

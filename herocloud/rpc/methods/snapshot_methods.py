@@ -68,10 +68,8 @@ def create_snapshot(
     if len({record.stack for record in vms}) > 1:
         hint = "take the snapshots one stack after the other"
         raise error_answers.wrong_state("VMs that are held together are of one stack.", hint, "several-stacks")
-    now = time.time()
     params: dict[str, Json] = {
-        "stack": vms[0].stack, "vms": [record.address for record in vms], "name": name or snapshots.name_at(now), "memory": memory,
-        "now": now,
+        "stack": vms[0].stack, "vms": [record.address for record in vms], "name": name or snapshots.name_at(time.time()), "memory": memory,
     }  # fmt: skip
     return infos.job_info(desk.submit(taking(desk, vms, params), idempotency_key, wait=wait))
 
@@ -83,7 +81,8 @@ def taking(desk: Desk, records: Sequence[Record], params: dict[str, Json]) -> Re
 
     def run_it(run: Run) -> Json:
         def plan() -> Planned:
-            return snapshots.plan_create(desk.folder, wanted, params["now"])[0]
+            # It may have waited for others, or begin again in another daemon.
+            return snapshots.plan_create(desk.folder, wanted, time.time())[0]
 
         allowed = work.only(*(record.address for record in records))
         work.run_planned(desk, run, plan, allowed, address=single.address if single else None)
