@@ -323,13 +323,15 @@ def export(
     recorded = read_recorded(folder)
     if stack is not None and stack not in recorded.records:
         raise Refused([stack_plans.unknown_stack(stack, recorded)])
+    recorded = recorded._replace(
+        records={
+            name: {address: record for address, record in records.items() if shown(record)} for name, records in recorded.records.items()
+        }
+    )
     exported = []
-    wanted = {
-        name: [record for record in records_of(recorded, name) if shown(record)]
-        for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))
-    }
+    wanted = {name: list(records_of(recorded, name)) for name in ([StackName(stack)] if stack is not None else sorted(recorded.records))}
     if addresses:
-        chosen = [record for address in addresses for record in _find_records(recorded, address, stack) if shown(record)]
+        chosen = [record for address in addresses for record in _find_records(recorded, address, stack)]
         wanted = {name: _with_needs(records, [record for record in chosen if record.stack == name]) for name, records in wanted.items()}
     for name, records in wanted.items():
         if records:
@@ -337,7 +339,7 @@ def export(
             outputs = None if addresses else recorded.outputs.get(name)
             exported.append((name, export.export_yaml(records, name, outputs)))
     if not exported:
-        raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", f"There are no records in `{folder}`.")])
+        raise Refused([Diagnostic("nothing-recorded", "Nothing is recorded", "There are no records in this data folder.")])
     return exported
 
 

@@ -122,13 +122,9 @@ def describe(folder: Path, pending: Pending, *, rollback: bool = False) -> Rest:
 
     plan, states = load(folder, pending)
     recorded = store.read_recorded(folder)
-<<<<<<< HEAD
-    back = rollback or entries.going_back(states)
-    states = rollbacks.without_relied_on(plan, states, recorded) if back else states
-=======
     turned = entries.going_back(states) or entries.is_too_late(plan, states)
     back = rollback or turned
->>>>>>> 9acf2377 (Take a snapshot back on ^C, and never finish it at another moment)
+    states = rollbacks.without_relied_on(plan, states, recorded) if back else states
     hosting = inputs.find_host(folder, recorded)
     drivers = Drivers(hosting.context)
     under_way = inspection.open_steps(plan, states)

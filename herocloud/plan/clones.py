@@ -182,7 +182,7 @@ def _volumes(
         new = f"{name}-{disk.removeprefix('volume.')}"
         address = ids.make_address("volume", new)
         if address in standing:
-            hint = "choose another name, or delete that volume"
+            hint = f"choose another name, or delete that volume: `herocloud destroy --stack {standing[address].stack} --target {address}`"
             diagnostics.append(
                 Diagnostic("name-taken", "The name is taken", f"There is a `{address}` already.", address=address, hint=hint)
             )

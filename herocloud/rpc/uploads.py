@@ -70,6 +70,17 @@ def require_shares(desired: Desired, root: Path, host_paths: tuple[str, ...]) ->
         raise error_answers.wrong_state(detail, "plan again", "path-refused")
 
 
+def follow_paths(desired: Desired) -> dict[str, str]:
+    """Return where the paths of the host lead that the images and shares of a stack name."""
+    images = [resource.spec.get(key) for resource in desired.resources if resource.kind == "image" for key in _IMAGE_FILES]
+    shares = [share["path"] for resource in desired.resources for share in resource.spec.get("shares") or ()]
+    named = [str(path).removeprefix("file://") for path in (*images, *shares) if path]
+    return {path: os.path.realpath(path) for path in named if path.startswith("/")}
+
+
+_IMAGE_FILES = ("source", "kernel", "initramfs")
+
+
 def shown_without(text: str, root: Path) -> str:
     """Return a text with the folders of uploads taken out: callers know their files by the names that they sent."""
     return re.sub(re.escape(f"{root / 'stacks'}{os.sep}") + r"[^/`]+/", "", text)

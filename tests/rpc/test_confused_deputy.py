@@ -136,6 +136,27 @@ def test_folders_that_the_operator_named_may_be_named_and_links_out_of_them_may_
     assert codes(daemon, VM + f"    user_data: {{file: {shares}/vmlinuz}}\n") == ["path-refused"]
 
 
+@pytest.mark.parametrize("image", ["kernel: {path}", "kernel: ./vmlinuz, initramfs: {path}", "source: {path}, unpinned: true, format: raw"])
+def test_what_became_a_link_since_the_plan_is_refused(start: Any, folder: Path, tmp_path: Path, image: str) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    (tmp_path / "secret").write_bytes(b"s" * 65536)
+    file = allowed / "file"
+    file.write_bytes(b"k" * 65536)
+    with (folder / "host.yaml").open("a", encoding="utf-8") as host:
+        host.write(f"daemon: {{paths: ['{allowed}']}}\n")
+    daemon = start()
+    plan = daemon.call("plan_stack", yaml=VM.replace("kernel: ./vmlinuz", image.format(path=file)), contents=SENT, plan_name="mine")
+    assert plan["applyable"]
+    file.unlink()
+    file.symlink_to(tmp_path / "secret")
+    for name in (plan["plan_id"], "mine"):
+        refused = daemon.refused("apply_plan", plan_id=name, approve=["create"], wait=60)
+        assert refused.code == -32003
+        assert [found["code"] for found in refused.data["diagnostics"]] == ["path-refused"]
+    assert daemon.call("list_vms") == []
+
+
 def test_an_image_is_named_and_not_pointed_at(shared: Any) -> None:
     for image in ("/etc/shadow", "file:///etc/shadow", "../tiny", "{{ host.name }}"):
         assert shared.refused("deploy_vm", name="web", slice_sid="s1", image=image).code in (-32009, -32602)

@@ -31,6 +31,16 @@ def arguments(method: dict[str, Any], sid: str, job: str) -> dict[str, Any]:
     return {name: known[name] for name in names if name in known}
 
 
+@pytest.mark.parametrize("secret", [{}, {"secret": "wrong"}])
+def test_an_export_tells_it_from_nothing_as_little_as_other_methods_do(hidden: Any, secret: dict[str, str]) -> None:
+    answers = []
+    for address in (f"vm.{NAME}", "vm.nosuch"):
+        for others in ([], ["vm.plain"]):
+            refused = hidden.refused("export", addresses=[address, *others], **secret)
+            answers.append((refused.code, [found["code"] for found in refused.data["diagnostics"]]))
+    assert answers == [(-32001, ["not-recorded"])] * 4
+
+
 @pytest.mark.parametrize("secret", [{}, {"secret": "wrong"}, {"secret": ""}])
 def test_no_method_tells_of_it_without_the_secret(hidden: Any, secret: dict[str, str]) -> None:
     digest = hidden.service.desk.secrets.digest(SECRET)

@@ -14,7 +14,7 @@ from herocloud.model.applies import Caller, Scope
 from herocloud.operations import admission
 from herocloud.operations.callers import How
 from herocloud.providers.simulator.driving import SimulatorDriver
-from herocloud.rpc import chores, snapshot_schedules
+from herocloud.rpc import chores, daemon_file, snapshot_schedules
 from herocloud.rpc.daemon_store import DaemonStore, StoredSchedule
 
 HOUR = 3600
@@ -356,7 +356,7 @@ def test_vms_with_one_interval_are_spread_over_a_twentieth_of_it() -> None:
 
 def test_a_file_of_the_format_before_schedules_is_brought_up_to_date(folder: Path) -> None:
     with DaemonStore(folder) as store:
-        path = store.path
+        path = folder / daemon_file.FILE
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE schedules")
         connection.execute("PRAGMA user_version = 1")

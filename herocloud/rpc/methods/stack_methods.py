@@ -214,6 +214,9 @@ def apply_plan(
     approved = frozenset(Approval(word) for word in approve)
     work.within(approved).approve(planned)
     stack_plans.refuse_unapplyable(planned.plan)
+    if desk.shelf.leads_elsewhere(plan_id) or desk.shelf.leads_elsewhere(_own_name(desk, plan_id)):
+        detail = "A path of an image or a share leads elsewhere than when the plan was made."
+        raise error_answers.wrong_state(detail, "plan again", "path-refused")
     uploads.require_shares(planned.desired, desk.runtime, inputs.read_daemon_settings(desk.folder).paths)
 
     def run_it(run: Run) -> Json:
