@@ -57,7 +57,7 @@ def read_owner(folder: Path) -> Owner | None:
 def find_owner(folder: Path, memory: Memory = recollections.NOTHING) -> tuple[Owner | None, str]:
     """Return whose the folder of a VM is, and what is wrong with the file that says so.
 
-    The state is believed about a VM that it knows. One that another state made is told of, because who adopts it writes the file again.
+    The state is believed about a VM that it knows. The file of one that another state made is wrong too: who adopts it writes it again.
     """
     flaw = ""
     try:

@@ -1,7 +1,7 @@
 """How memory is handed out to a process that stays and has a hundred threads; the defaults are for one that ends, or has few.
 
 Of what a thread frees, glibc keeps up to a quarter of a megabyte for this thread alone. With a hundred threads, each of which does this
-now and that later, the daemon would grow by ten megabytes over hours. It can be told otherwise only by a variable, and only when a
+now and that later, the daemon would grow by ten megabytes over hours. Only a variable changes that, and only when a
 program begins. So the daemon begins once more in its own process, and takes the variable away from what it starts itself.
 """
 

@@ -48,7 +48,7 @@ def wake(data: Path, sid: str) -> None:
 
 
 def has_lost(process: Identity, *sockets: Path) -> bool:
-    """Return whether a process listens on a socket that has lost its name: nobody can ask it, which is no slow answer.
+    """Return whether a process listens on a socket that has lost its name: nobody can ask it, however long they wait.
 
     The kernel remembers the name until the socket is closed, so one that was removed is not taken for one that is still to be made.
     """
