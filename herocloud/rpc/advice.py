@@ -1,11 +1,13 @@
 """Advice for callers of the API: what the layers below say in commands and flags is said in methods and parameters.
 
-A command that has no method, like `herocloud doctor`, stays as it is: it is for the people who run the host.
+A command that has no method, like `herocloud doctor`, stays as it is: it is for the people who run the host. The same ways out stand as
+data beside the diagnostics, for programs, which read no sentences.
 """
 
+import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -51,6 +53,12 @@ _SWITCHES = {
 }
 _VALUES = {"--name": "name", "--snapshot": "snapshot", "--stack": "stack", "--which": "which"}
 _LISTS = {"--approve": "approve", "--exclude": "exclude", "--target": "target", "--replace": "replace"}
+_METHODS = {method for way in _WAYS.values() for method in way.method.split("` and `")} | {
+    "cancel_job", "get_job", "list_jobs", "list_orphans", "list_stacks", "list_unfinished", "node_register", "resources",
+}  # fmt: skip
+_OF_THE_PLAN = frozenset({"exclude", "replace", "target", "variables"})
+_CALL = re.compile(r"`([a-z_]+)`(?: and `([a-z_]+)`)?(?: for `([^`]+)`)?(?: with `([^`]*)`)?")
+_PARAMETER = re.compile(r"(?:^|, )([a-z_]+): ")
 _QUOTED = re.compile(r"`(?:herocloud )?([a-z-][^`\n]*)`")
 
 
@@ -65,10 +73,42 @@ def in_methods(text: str) -> str:
 
 
 def of_error(data: Any) -> Any:
-    """Return the data of an error with its diagnostics in the words of the API."""
+    """Return the data of an error with its diagnostics in the words of the API, and with the calls that they name."""
     if not isinstance(data, Mapping) or "diagnostics" not in data:
         return data
-    return {**data, "diagnostics": [_translated(diagnostic) for diagnostic in data["diagnostics"]]}
+    diagnostics = [_translated(diagnostic) for diagnostic in data["diagnostics"]]
+    return {**data, "diagnostics": diagnostics, "ways": _find_all(diagnostics)}
+
+
+def _find_all(diagnostics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    # Where there is a hint, it says the way out, and the detail what happened.
+    found = [way for diagnostic in diagnostics for way in find_ways(diagnostic.get("hint") or diagnostic.get("detail") or "")]
+    return [way for number, way in enumerate(found) if way not in found[:number]]
+
+
+def find_ways(text: str) -> list[dict[str, Any]]:
+    """Return the calls that a text in the words of the API names: `method`, `params`, and in `about` the VM that its `sid` is to name."""
+    found = []
+    for match in _CALL.finditer(text):
+        *methods, about, given = match.groups()
+        methods = [method for method in methods if method is not None]
+        params = _read_parameters(given or "")
+        for method in methods if _METHODS.issuperset(methods) else ():
+            # Of the two calls that an apply is, each has its own.
+            own = {name: value for name, value in params.items() if len(methods) == 1 or (name in _OF_THE_PLAN) == (method == "plan_stack")}
+            found.append({"method": method, "params": own, "about": about})
+    return found
+
+
+def _read_parameters(text: str) -> dict[str, Any]:
+    """Return the parameters that have values; the others are the caller's to choose."""
+    found = {}
+    for match in _PARAMETER.finditer(text):
+        try:
+            found[match[1]], _ = json.JSONDecoder().raw_decode(text, match.end())
+        except ValueError:
+            continue
+    return found
 
 
 def _translated(diagnostic: Mapping[str, Any]) -> dict[str, Any]:

@@ -273,13 +273,7 @@ class Jobs:
             # It was cut off by the end of the daemon and not by its owner; the row stays open for the next daemon.
             self._drop(run, error)
             return
-        if error is not None and not run.tells_all:
-            error = RpcError(error.kind, advice.of_error(error.data))
-        shown = (
-            None
-            if error is None
-            else {"code": error.kind.code, "message": error.kind.message, "data": self.conceal(error.data, run.subject.secret)}
-        )
+        shown = None if error is None else {"code": error.kind.code, "message": error.kind.message, "data": self._words(run, error)}
         run.error = error
         try:
             self._write_end(run, status, result, shown)
@@ -287,6 +281,10 @@ class Jobs:
         finally:
             # Callers that wait are answered whatever happened; if the end is not in the file, the next daemon finds the job open.
             self._drop(run, error)
+
+    def _words(self, run: Run, error: RpcError) -> Json:
+        data = self.conceal(error.data, run.subject.secret)
+        return data if run.tells_all else advice.of_error(data)
 
     def _write_end(self, run: Run, status: str, result: Json, error: Json) -> None:
         """Write how a job ended, and the event of that. A disk that does not take it now gets it with the next write that it takes."""

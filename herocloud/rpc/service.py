@@ -177,9 +177,10 @@ class Service:
             return None
         secret = given.get("secret")
         digest = self.desk.digest(secret) if isinstance(secret, str) else None
+        # Names are taken out first: what is translated names a VM in other ways.
+        data = self._conceal(known.data, digest)
         # What the command line asks for, it shows in its own words.
-        data = known.data if method in own_methods.METHODS else advice.of_error(known.data)
-        return RpcError(known.kind, self._conceal(data, digest))
+        return RpcError(known.kind, data if method in own_methods.METHODS else advice.of_error(data))
 
     def _conceal(self, data: Json, digest: str | None) -> Json:
         """Take out of an error what its caller may not know.

@@ -8,6 +8,8 @@ import pytest
 
 from herocloud.cli import command_table
 from herocloud.rpc import advice
+from herocloud.rpc.client import Client
+from herocloud.rpc.client.error_types import WrongState
 
 YAML = "stack: shop\nvolumes: {{data: {{size: 1 GiB, protect: {protect}}}}}\n"
 
@@ -22,6 +24,7 @@ def test_every_way_is_a_command_and_a_method_that_has_its_parameters(document: d
     parameters = set().union(*methods.values())
     named = {text.partition(":")[0] for text in (*advice._SWITCHES.values(), *advice._VALUES.values(), *advice._LISTS.values())}
     assert named <= parameters
+    assert methods.keys() >= advice._METHODS
 
 
 @pytest.mark.parametrize(
@@ -65,3 +68,46 @@ def test_refusals_of_the_daemon_name_no_command_that_has_a_method(daemon: Any) -
     assert '`delete_snapshot` for `vm.web` with `name: \\"one\\"`' in texts[0]
     assert "`state_log`" in texts[1]
     assert "variables: {" in texts[3]
+
+
+def test_the_ways_out_of_a_refusal_are_calls_that_a_program_can_make(daemon: Any) -> None:
+    with Client(daemon.path) as client:
+        sid = client.deploy_vm("web", "s1", "tiny", wait=30)["sid"]
+        client.create_snapshot(sid=sid, name="one", wait=30)
+        with pytest.raises(WrongState) as refused:
+            client.create_snapshot(sid=sid, name="one", wait=30)
+        (way,) = refused.value.ways
+        assert way == {"method": "delete_snapshot", "params": {"name": "one"}, "about": "vm.web"}
+        client.wait(client.call(way["method"], {"sid": sid, **way["params"]}))
+        client.create_snapshot(sid=sid, name="one", wait=30)
+
+
+def test_a_refusal_without_a_call_that_leads_out_has_no_ways(daemon: Any) -> None:
+    refused = daemon.refused("deploy_vm", name="web", slice_sid="s1", image="nothing", wait=30)
+    assert refused.data["ways"] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "ways"),
+    [
+        (
+            "`herocloud resume apply-1` finishes it, `herocloud resume apply-1 --rollback` takes it back",
+            [
+                {"method": "resume_stack", "params": {"which": "apply-1"}, "about": None},
+                {"method": "resume_stack", "params": {"which": "apply-1", "rollback": True}, "about": None},
+            ],
+        ),
+        (
+            "`herocloud apply --target vm.a --approve reboot`",
+            [
+                {"method": "plan_stack", "params": {"target": ["vm.a"]}, "about": None},
+                {"method": "apply_plan", "params": {"approve": ["reboot"]}, "about": None},
+            ],
+        ),
+        ("`herocloud vm delete vm.a --purge`", [{"method": "delete_vm", "params": {"purge": True}, "about": "vm.a"}]),
+        ("`list_jobs` lists them", [{"method": "list_jobs", "params": {}, "about": None}]),
+        ("give it with `--var x=5`, or ask `herocloud doctor`", []),
+    ],
+)
+def test_commands_in_a_text_are_found_as_calls(said: str, ways: list[dict[str, Any]]) -> None:
+    assert advice.find_ways(advice.in_methods(said)) == ways

@@ -35,6 +35,11 @@ class CallError(ClientError):
         self.data = data
         super().__init__(_words(message, data))
 
+    @property
+    def ways(self) -> list[Any]:
+        """Return the calls that lead out of it: `method`, `params`, and in `about` the VM that its `sid` is to name."""
+        return _ways(self.data)
+
 
 class JobFailed(ClientError):
     """A job that was waited for has failed; `job` is how it ended."""
@@ -45,9 +50,18 @@ class JobFailed(ClientError):
         error = job.get("error") or {}
         super().__init__(f"{job['method']} {job['job_id']}: {_words(error.get('message', job['status']), error.get('data'))}")
 
+    @property
+    def ways(self) -> list[Any]:
+        """Return the calls that lead out of it, as those of a `CallError`."""
+        return _ways((self.job.get("error") or {}).get("data"))
+
 
 class JobCancelled(JobFailed):
     """A job that was waited for was cancelled."""
+
+
+def _ways(data: Any) -> list[Any]:
+    return list(data.get("ways") or ()) if isinstance(data, dict) else []
 
 
 def _words(message: str, data: Any) -> str:
