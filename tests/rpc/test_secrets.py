@@ -64,6 +64,16 @@ def test_no_method_tells_of_it_without_the_secret(hidden: Any, secret: dict[str,
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("address", ["vm.{}", "vm.{}x", "vm.{}*"])
+def test_export_neither_finds_nor_proposes_it(hidden: Any, address: str) -> None:
+    asked, unknown = address.format(NAME), address.format("q" * len(NAME))
+    for others in ([], ["vm.plain"]):
+        refused = hidden.refused("export", addresses=[*others, asked])
+        same = hidden.refused("export", addresses=[*others, unknown])
+        assert (refused.code, json.dumps(refused.data).replace(asked, "?")) == (same.code, json.dumps(same.data).replace(unknown, "?"))
+    assert hidden.call("export", addresses=[f"vm.{NAME}"], secret=SECRET)
+
+
 def test_pages_do_not_tell_of_it_either(hidden: Any) -> None:
     for path in ("/metrics", "/health", "/openrpc.json", "/.well-known/heroservice.json"):
         assert NAME.encode() not in hidden.request("GET", path).body
