@@ -6,7 +6,7 @@ a mark that nobody holds says what a command that was killed has left. An apply 
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +46,13 @@ def marked(folder: Path, passing: Passing) -> Iterator[Path]:
         yield path
 
 
+def unmark(folder: Path, passing: Passing, path: Path) -> None:
+    """Remove the mark of a copy that failed, unless its snapshot is there or an apply waits that may still need it."""
+    unfinished = {pending.stack for pending in lookups.read_recorded(folder).unfinished}
+    if _is_idle(folder, passing, unfinished):
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def left(folder: Path) -> Iterator[list[tuple[Passing, Path]]]:
     """Hold what commands that were killed have left, and that nobody needs any more; marks of snapshots that are gone are removed."""
@@ -54,11 +61,15 @@ def left(folder: Path) -> Iterator[list[tuple[Passing, Path]]]:
         unfinished = {pending.stack for pending in lookups.read_recorded(folder).unfinished} if marks else set()
         for path, descriptor in marks:
             passing = _read(descriptor)
-            if passing is None or (passing.stack not in unfinished and STACK not in unfinished and not _is_there(folder, passing)):
+            if passing is None or _is_idle(folder, passing, unfinished):
                 path.unlink(missing_ok=True)
             elif passing.stack not in unfinished and STACK not in unfinished:
                 found.append((passing, path))
         yield found
+
+
+def _is_idle(folder: Path, passing: Passing, unfinished: Collection[StackName]) -> bool:
+    return passing.stack not in unfinished and STACK not in unfinished and not _is_there(folder, passing)
 
 
 def _is_there(folder: Path, passing: Passing) -> bool:

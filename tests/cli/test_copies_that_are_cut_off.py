@@ -119,3 +119,15 @@ def test_a_mark_that_makes_no_sense_is_removed(herocloud: Any, applied: Path) ->
     assert applied.exists()
     herocloud.done("resume", "-y")
     assert _marks(herocloud) == []
+
+
+@pytest.mark.parametrize("command", [CLONE, EXPORT])
+@pytest.mark.usefixtures("applied")
+def test_a_copy_whose_snapshot_cannot_be_taken_leaves_no_mark(
+    herocloud: Any, misbehave: Callable[[str], None], command: tuple[str, ...]
+) -> None:
+    misbehave('{address: "vm.db", step: "*snapshot.create*", fail: no room}')
+    ran = herocloud(*command)
+    assert ran.code != 0
+    assert "no room" in ran.both
+    assert (_snapshots(herocloud), _marks(herocloud)) == ([], [])

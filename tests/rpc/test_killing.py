@@ -125,6 +125,41 @@ def test_a_clone_is_gone_on_with(processes: Processes, point: str) -> None:
     assert client.list_unfinished() == []
 
 
+def test_a_snapshot_for_a_clone_goes_with_a_resume_where_no_daemon_comes_back(processes: Processes) -> None:
+    prepare(processes)
+    client = processes.start(HEROCLOUD_FAULTS="state.finish.after:1:kill")
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("clone_vm", {"sid": SID, "name": "copy", "wait": 30})
+    assert processes.has_died()
+    assert list((processes.folder / "copies").iterdir())
+    command = [sys.executable, "-m", "herocloud", "--data-dir", str(processes.folder)]
+    subprocess.run([*command, "resume", "-y"], check=True, timeout=SECONDS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert list((processes.folder / "copies").iterdir()) == []
+    # A daemon that comes back all the same begins again, and leaves nothing either.
+    client = processes.start()
+    assert client.wait("j2", timeout=SECONDS)["status"] == "done"
+    assert client.list_snapshots() == []
+    assert list((processes.folder / "copies").iterdir()) == []
+
+
+def test_a_snapshot_that_somebody_took_while_no_daemon_ran_stays(processes: Processes) -> None:
+    prepare(processes)
+    client = processes.start(HEROCLOUD_FAULTS="state.begin.before:1:kill")
+    with contextlib.suppress(ConnectionLost, NoDaemon):
+        client.call("clone_vm", {"sid": SID, "name": "copy", "wait": 30})
+    assert processes.has_died()
+    command = [sys.executable, "-m", "herocloud", "--data-dir", str(processes.folder)]
+    words = ["vm", "snapshot", "create", "web", "--name", "clone-copy"]
+    moment = int(time.time())
+    while int(time.time()) == moment:  # Snapshots know the second in which they were taken.
+        time.sleep(0.02)
+    subprocess.run([*command, *words], check=True, timeout=SECONDS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = processes.start()
+    with pytest.raises(JobFailed, match="clone-copy"):
+        client.wait("j2", timeout=SECONDS)
+    assert [one["name"] for one in client.list_snapshots()] == ["clone-copy"]
+
+
 @pytest.mark.parametrize("point", ["state.begin.before:1", "state.begin.after:1", "state.finish.after:1"])
 def test_a_snapshot_is_gone_on_with(processes: Processes, point: str) -> None:
     prepare(processes)

@@ -65,9 +65,11 @@ def with_passing_snapshot(
         raise Refused([Diagnostic("snapshot-exists", "The name is taken", detail, address=record.address, hint=hint)])
     clones.require_disks(call.folder, record, name, now)
     asked = snapshots.Wanted((record.address,), record.stack, name)
-    with passing_snapshots.marked(call.folder, Passing(record.stack, record.address, name, call.command, now)) as mark:
+    passing = Passing(record.stack, record.address, name, call.command, now)
+    with passing_snapshots.marked(call.folder, passing) as mark:
         code = apply_flow.run_planned(calm, _NAMED, running, lambda: snapshots.plan_create(call.folder, asked, now)[0], one_vm=True)
         if code:
+            passing_snapshots.unmark(call.folder, passing, mark)
             return code
         try:
             code = work()

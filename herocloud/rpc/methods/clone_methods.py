@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from herocloud.apply.steering import Interrupts
-from herocloud.kits.jsons import Json
+from herocloud.kits.jsons import Json, Part
 from herocloud.model import ids
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address
@@ -15,9 +15,10 @@ from herocloud.model.parts import SNAPSHOT
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Approval
 from herocloud.model.worlds import Record
-from herocloud.operations import clone_requests, deployment, stack_plans
+from herocloud.operations import clone_requests, deployment, passing_snapshots, stack_plans
 from herocloud.operations import snapshot_requests as snapshots
 from herocloud.operations.clone_requests import CloneWanted
+from herocloud.operations.passing_snapshots import Passing
 from herocloud.operations.stack_plans import Planned
 from herocloud.rpc import error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, Wait
@@ -75,15 +76,15 @@ def cloning(desk: Desk, record: Record, params: dict[str, Json], *, again: bool 
     secret = secret_of(record)
     passing = None if wanted.snapshot is not None else clone_requests.passing_name("clone", wanted.name)
 
-    def left() -> bool:
+    def found() -> Part:
         now = desk.recorded.records.get(record.stack, {}).get(record.address)
-        return now is not None and f"{SNAPSHOT}{passing}" in now.parts
+        return None if now is None else now.parts.get(f"{SNAPSHOT}{passing}")
 
     def check() -> None:
         require_name(desk, address, secret)
         if slices:
             deployment.require_free(*desk.known, slices)
-        if passing is not None and not again and left():
+        if passing is not None and found() is not None:
             detail = f"`{record.address}` has a snapshot `{passing}`, which is what the snapshot for this clone would be called."
             raise error_answers.wrong_state(detail, "delete it, name it in `snapshot`, or choose another name", "snapshot-exists")
 
@@ -95,8 +96,12 @@ def cloning(desk: Desk, record: Record, params: dict[str, Json], *, again: bool 
         work.run_planned(desk, run, plan, work.Decided(_only_new), address=scope)
 
     def run_it(run: Run) -> Json:
-        if passing is not None and again and left():
-            snapshot_methods.delete_now(desk, run, record, passing, purge=True)
+        if passing is not None and again:
+            with passing_snapshots.marked(desk.folder, _passing(record, passing, params["now"])) as mark:
+                # One of another moment is somebody else's, and stands in the way.
+                if (left := found()) is not None and left["created"] == params["now"]:
+                    snapshot_methods.delete_now(desk, run, record, passing, purge=True)
+                mark.unlink(missing_ok=True)
         if not made:
             # What stands against the clone is said before anything is done for it.
             check()
@@ -105,15 +110,30 @@ def cloning(desk: Desk, record: Record, params: dict[str, Json], *, again: bool 
                 make(run)
             else:
                 _with_passing_snapshot(desk, run, record, passing, params["now"], make)
-        found = desk.recorded.records[deployment.STACK][address]
-        return infos.vm_info(desk, found).model_dump(mode="json") | {"job_id": None}
+        new = desk.recorded.records[deployment.STACK][address]
+        return infos.vm_info(desk, new).model_dump(mode="json") | {"job_id": None}
 
     subject = Subject(f"vm:{deployment.STACK}:{address}", deployment.STACK, address, None, secret, slices)
     return Request("clone_vm", subject, run_it, params=params, check=check)
 
 
+def _passing(record: Record, name: str, now: int) -> Passing:
+    return Passing(record.stack, record.address, name, OPERATION, now)
+
+
 def _with_passing_snapshot(desk: Desk, run: Run, record: Record, name: str, now: int, make: Callable[[Run], None]) -> None:
-    """Make a clone from a snapshot that is taken before it and deleted after it."""
+    """Make a clone from a snapshot that is taken before it and deleted after it, and marked as one that goes whatever becomes of this."""
+    passing = _passing(record, name, now)
+    with passing_snapshots.marked(desk.folder, passing) as mark:
+        try:
+            _copy_from_passing(desk, run, record, name, now, make)
+        except BaseException:
+            passing_snapshots.unmark(desk.folder, passing, mark)
+            raise
+        mark.unlink(missing_ok=True)
+
+
+def _copy_from_passing(desk: Desk, run: Run, record: Record, name: str, now: int, make: Callable[[Run], None]) -> None:
     asked = snapshots.Wanted((record.address,), record.stack, name)
     work.run_planned(
         desk,
