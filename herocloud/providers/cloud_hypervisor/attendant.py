@@ -70,6 +70,7 @@ class Attendant:
                 self._handle(number, events)
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + _BETWEEN_LOOKS
+                self._stay_reachable()
                 for name in _GROWING:
                     with _Quietly(OSError):
                         bound(self._file(name))
@@ -97,6 +98,15 @@ class Attendant:
         listener.setblocking(False)
         self._poll.register(listener.fileno(), select.EPOLLIN)
         return listener
+
+    def _stay_reachable(self) -> None:
+        """Listen again where somebody has removed the socket: who is connected stays, and nobody else would get to the console."""
+        if not os.path.exists(self._console_path):  # noqa: PTH110
+            with _Quietly(OSError):
+                listener = self._listen()
+                self._poll.unregister(self._listener.fileno())
+                self._listener.close()
+                self._listener = listener
 
     # The guest's side.
 

@@ -94,6 +94,17 @@ def test_people_hear_the_guest_and_type_into_it_together(stage: Any) -> None:
                 heard += person.recv(100)
 
 
+def test_a_console_whose_socket_was_removed_gets_another_and_who_is_connected_stays(stage: Any) -> None:
+    with stage.port() as guest, stage.person() as one:
+        one.sendall(b"a")
+        assert guest.recv(100) == b"a"
+        (stage.sockets / "serial.sock").unlink()
+        with stage.person() as other:
+            for person, said in ((one, b"b"), (other, b"c")):
+                person.sendall(said)
+                assert guest.recv(100) == said
+
+
 def test_somebody_who_does_not_read_holds_nobody_up(stage: Any) -> None:
     with stage.port() as guest, stage.person():
         for _ in range(64):
