@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,7 +153,7 @@ def test_a_snapshot_that_somebody_took_while_no_daemon_ran_stays(processes: Proc
     words = ["vm", "snapshot", "create", "web", "--name", "clone-copy"]
     moment = int(time.time())
     while int(time.time()) == moment:  # Snapshots know the second in which they were taken.
-        time.sleep(0.02)
+        threading.Event().wait(0.02)
     subprocess.run([*command, *words], check=True, timeout=SECONDS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client = processes.start()
     with pytest.raises(JobFailed, match="clone-copy"):
