@@ -5,9 +5,11 @@ a bound. There is no jitter: jitter keeps many clients of one server apart, and 
 
 Providers are called in a pool of our own: `concurrent.futures` joins its threads when the interpreter ends, so that one hung provider would
 keep the process alive forever. These are daemon threads; one that is stuck is left behind and a fresh one takes its place. Threads are
-made when work finds none idle, never per step.
+made when work finds none idle, never per step, and a daemon, which runs one apply after the other, has them work for the next one too.
 """
 
+import collections
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -111,7 +113,7 @@ class Crew(Generic[Key]):
         self._busy += 1
         if self._busy > self._threads:
             self._threads += 1
-            threading.Thread(target=self._work, name=f"herocloud-step-{self._threads}", daemon=True).start()
+            _hire(self._work)
         self._tasks.put((key, task))
 
     def took_back(self) -> None:
@@ -141,3 +143,40 @@ class Crew(Generic[Key]):
             self._messages.put(finished)
             # Holding on to the last result would keep its part alive for as long as this thread is idle.
             del task, call, finished
+
+
+IDLE_SECONDS = 5.0
+"""For how long a thread waits for the next apply."""
+_idle: collections.deque["queue.SimpleQueue[Callable[[], None]]"] = collections.deque()
+"""Where threads that nobody needs wait for something to do."""
+# A child has none of the threads of its parent.
+os.register_at_fork(after_in_child=_idle.clear)
+
+
+def _hire(work: Callable[[], None]) -> None:
+    """Do this in a thread that has nothing to do, or in a new one."""
+    try:
+        inbox = _idle.pop()
+    except IndexError:
+        threading.Thread(target=_serve, args=(work,), name="herocloud-step", daemon=True).start()
+    else:
+        inbox.put(work)
+
+
+def _serve(work: Callable[[], None]) -> None:
+    inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    while True:
+        work()
+        # Holding on to it would keep an apply that has ended.
+        del work
+        _idle.append(inbox)
+        try:
+            work = inbox.get(timeout=IDLE_SECONDS)
+        except queue.Empty:
+            try:
+                _idle.remove(inbox)
+            except ValueError:
+                # Somebody has taken it at this very moment.
+                work = inbox.get()
+            else:
+                return
