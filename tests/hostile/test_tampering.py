@@ -19,7 +19,7 @@ import pytest
 from herocloud.model import powers
 from herocloud.providers.simulator import world
 
-pytestmark = [pytest.mark.world, pytest.mark.slow]
+pytestmark = [pytest.mark.world, pytest.mark.slow, pytest.mark.timeout(400)]
 
 STACK = """\
 stack: shop
