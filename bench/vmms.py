@@ -26,7 +26,7 @@ from typing import NamedTuple
 import measuring
 
 from herocloud.model.steps import LANES
-from herocloud.providers.vmm import folders, identity, launch
+from herocloud.providers.vmm import folders, identity, orders
 
 ROOT = Path(__file__).resolve().parents[1]
 STAND_IN = ROOT / "tests/providers/cloud_hypervisor/stand_in/cloud-hypervisor"
@@ -156,7 +156,7 @@ def _clear_away(data: Path) -> None:
     """Remove what an apply left outside its data folder, once its processes are buried: each run would make the next one slower."""
     for machine in (data / "vms").glob("*/vmm"):
         for record in ("process-console", "process"):
-            launch.forget(machine / record)
+            orders.forget(machine / record)
 
 
 def _start_bare(place: Path, folder: Path, kernel: Path, count: int) -> Started:
