@@ -25,6 +25,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 pytest_plugins = ["tiers", "tiny", "stand_in_host"]
 
+# What folders of tests allow to others is part of what is tested, and does not depend on who runs them.
+os.umask(0o022)
+
 HOST_FILE = """\
 name: node1
 simulated: {memory: 256 GiB, disk: 8 TiB, cpus: 64, uplink: 10 Gbit/s}

@@ -171,7 +171,7 @@ def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
     if step.part == "machine" and before is not None and after is not None:
         # Nobody wants back what was wrong about it.
         before, after = _sound(before), _sound(after)
-        if before == after:
+        if before == after and step.before != step.after:
             return []
     if kind == "vm.stop" and before == "paused":
         return [("vm.boot", "stopped", "running"), ("vm.pause", "running", "paused")]
