@@ -9,7 +9,7 @@ from herocloud.model.errors import Refused
 from herocloud.model.ids import PlanId, StackName, StepId
 from herocloud.model.plans import Plan
 from herocloud.model.worlds import Desired
-from herocloud.operations import inputs, kept_data, stack_plans
+from herocloud.operations import distrust, inputs, kept_data, stack_plans
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.stack_plans import Planned
 from herocloud.providers.seam import Found
@@ -39,6 +39,7 @@ def plan_undo(folder: Path, which: str | None, *, stack: StackName | None = None
     recorded = stack_plans.remember(recorded, observed, host)
     kept = kept_data.list_kept(host, owner) if planner.restored(past) else []
     plan = planner.plan_undo(past, recorded, observed, host.host, kept)
+    plan = distrust.tell_in(plan, folder)
     return Planned(plan, Desired(owner, ()), recorded, observed, host, undoes=applied.plan.id, undone=apply_id(applied.apply))
 
 

@@ -13,7 +13,7 @@ from herocloud.model.ids import Address, PlanId, StackName
 from herocloud.model.plans import Plan
 from herocloud.model.words import Action, Severity
 from herocloud.model.worlds import Desired, Observed, Record, Recorded
-from herocloud.operations import damage, inputs
+from herocloud.operations import damage, distrust, inputs
 from herocloud.operations.inputs import Hosting, Sources
 from herocloud.plan.scope import PlanOptions
 
@@ -164,6 +164,7 @@ def plan_desired(desired: Desired, recorded: Recorded, host: Hosting, asked: Ask
     plan = planner.plan(desired, recorded, observed, host.host, asked.options)
     if plan.operation == "destroy" and plan.complete and not plan.purge:
         plan = _with_closed(plan, host.context.folder, recorded)
+    plan = distrust.tell_in(plan, host.context.folder)
     return Planned(plan, desired, recorded, observed, host, tuple(notes))
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from herocloud.kits import path_trust
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.model.errors import Refused
 from herocloud.state import failures, state_files
 
 Owners = tuple[tuple[int, int, int], ...]
@@ -34,7 +36,25 @@ def require(folder: Path, *, with_vms: bool = False) -> None:
     owners = _owners_of(name)
     if owners is None or _good.get(name) != owners:
         _judge_again(folder, name, owners)
-    for flaw in path_trust.find_flaws_inside(folder, (*_DECIDING, *(_of_vms(folder) if with_vms else ()))) if owners else ():
+    if owners is not None:
+        _judge_inside(folder, with_vms=with_vms)
+
+
+def find(folder: Path) -> list[Diagnostic]:
+    """Return for what `require` refuses an apply here, changing nothing: a plan says the same."""
+    try:
+        _judge(folder, closes=False)
+        _judge_inside(folder, with_vms=True)
+    except Refused as error:
+        return list(error.diagnostics)
+    except OSError:
+        # Reading the state tells what cannot be looked at.
+        return []
+    return []
+
+
+def _judge_inside(folder: Path, *, with_vms: bool) -> None:
+    for flaw in path_trust.find_flaws_inside(folder, (*_DECIDING, *(_of_vms(folder) if with_vms else ()))):
         raise failures.refusal("state-untrusted", folder, flaw.text)
 
 
@@ -71,11 +91,12 @@ def _owners_of(name: str) -> Owners | None:
     return (*found, (root.st_mode, root.st_uid, root.st_gid))
 
 
-def _judge(folder: Path) -> None:
+def _judge(folder: Path, *, closes: bool = True) -> None:
     whole = Path(os.path.realpath(folder))
     for flaw in path_trust.find_flaws(folder):
         if not flaw.is_owner and flaw.path == whole and _holds_nothing_to_trust(whole, path_trust.trusted_users()):
-            whole.chmod(stat.S_IRWXU)
+            if closes:
+                whole.chmod(stat.S_IRWXU)
         else:
             raise failures.refusal("state-untrusted", folder, flaw.text)
 

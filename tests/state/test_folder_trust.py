@@ -164,3 +164,33 @@ def test_an_apply_says_so_and_changes_nothing(herocloud) -> None:
     assert ran.code == 1, ran.both
     assert "The data folder is open to others" in ran.err
     assert sorted(herocloud.data_folder.iterdir()) == before
+
+
+def test_a_plan_says_what_its_apply_is_refused_for(herocloud) -> None:
+    herocloud.write(STACK)
+    assert herocloud("apply", "-y").code == 0
+    herocloud.data_folder.chmod(0o777)
+    # Both where something would change and where nothing would.
+    for stack in (STACK, STACK.replace("10.42.", "10.43.")):
+        herocloud.write(stack)
+        for words in (("plan",), ("plan", "--detailed-exitcode"), ("plan", "--out", "saved.hcplan"), ("destroy", "-y")):
+            ran = herocloud(*words)
+            assert (ran.code, "No changes." in ran.out) == (1, False), ran.both
+            assert "The data folder is open to others" in ran.err
+            assert "`chmod go-w`" in ran.err
+    ran = herocloud("drift", "--detailed-exitcode")
+    assert ran.code == 2, ran.both
+    assert "The data folder is open to others" in ran.err
+    herocloud.data_folder.chmod(0o700)
+    herocloud.write(STACK)
+    assert herocloud("plan").out.strip() == "No changes."
+
+
+def test_a_plan_of_a_folder_that_an_apply_would_close_changes_nothing(herocloud) -> None:
+    herocloud.data_folder.mkdir(exist_ok=True)
+    herocloud.data_folder.chmod(0o777)
+    herocloud.write(STACK)
+    assert herocloud("plan").code == 0
+    assert herocloud.data_folder.stat().st_mode & 0o7777 == 0o777
+    assert herocloud("apply", "-y").code == 0
+    assert herocloud.data_folder.stat().st_mode & 0o7777 == 0o700

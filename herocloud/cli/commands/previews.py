@@ -8,7 +8,7 @@ from herocloud.cli.command import Call
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Recorded
-from herocloud.operations import damage, stack_plans
+from herocloud.operations import damage, distrust, stack_plans
 
 if TYPE_CHECKING:
     from herocloud.operations.lookups import Seen
@@ -90,7 +90,9 @@ def drift(call: Call, *, stack: flags.Stack = None, detailed_exitcode: flags.Det
             },
             lambda: "\n\n".join(texts) or "No drift.",
         )
-    differs = any(drifted_stack.differs for drifted_stack in drifted_stacks)
+    open_to_others = distrust.warnings(call.folder)
+    exit_codes.tell_diagnostics(call.screen, open_to_others, quiet=call.quiet)
+    differs = bool(open_to_others) or any(drifted_stack.differs for drifted_stack in drifted_stacks)
     return exit_codes.CHANGES if detailed_exitcode and differs else exit_codes.DONE
 
 
