@@ -39,8 +39,8 @@ HOST, HOST_OPEN = "host", "open"
 """A field of a machine that is there only when it is wrong: its process reaches what listens on the host itself."""
 CONNECTIONS, CONNECTIONS_REFUSED = "connections", "refused"
 """A field of a machine that is there only when it is wrong: the program that watches its connections is gone, so it makes none."""
-USER, USER_UNKNOWN = "user", "not set aside"
-"""A field of a machine that is there only when it is wrong: nothing says any more that its user is taken."""
+USER, USER_UNKNOWN, USER_UNWRITTEN = "user", "not set aside", "not written down"
+"""A field of a machine that is there only when it is wrong: nothing says any more that its user is taken, or which user it is."""
 FILES = "files"
 """A field of a machine that is there only when it is wrong: files of its VM that others may use, or that it may not."""
 LEAVING = "leaving"
@@ -81,7 +81,7 @@ WHY_SEEN = {
     LOG: "nothing keeps its serial log small while nobody runs a command; that begins again",
     HOST: "the rule that keeps it from what listens on the host is gone or changed; it is loaded again",
     CONNECTIONS: "the program that watches its connections is gone, so its guest connects to nothing; it boots again with another one",
-    USER: "its user is not written down as taken, so another VM could get the same one; that is written down again",
+    USER: "nothing says any more which user it runs as, or that nobody else may have it; that is written down again",
     FILES: "owners and modes of its files let others in, or keep its VM out; they are set again",
     ATTENDANT: "nobody reads its serial port, or nobody would when that process ends; another one takes its place",
     SHARING: "a share has no daemon, or would have none when that ends; another one takes its place",

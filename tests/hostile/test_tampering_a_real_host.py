@@ -263,6 +263,13 @@ HEALED = (
     Kind("folder of volumes that others may write", "chmod 777 {vm}/../../volumes"),
     Kind("nothing said of the users of VMs", "rm -r /run/herocloud/users"),
     Kind("a user that is said to be somebody else's", "for file in /run/herocloud/users/*; do printf /nowhere/x >$file; done"),
+    Kind("nothing said of which user a VM runs as", "rm {vm}/vmm/user"),
+    Kind("a VM that is said to be root", _write("user", "0 0\n")),
+    Kind("a VM that is said to be a user of the host", _write("user", "1000 1000\n")),
+    Kind("a VM that is said to be somebody else of the range", _write("user", "1879048999 1879048192\n")),
+    Kind("no words that say which user a VM runs as", _write("user", "x\n")),
+    Kind("neither its user nor that it is taken", "rm -r {vm}/vmm/user /run/herocloud/users"),
+    Kind("neither its user nor an owner of its files", "rm {vm}/vmm/user && chown 0 {vm}/root.raw {vm}/vmm/serial.log"),
     Kind("socket that others may use", "chmod 777 /run/herocloud/*/{vm_name}/qmp.sock"),
     Kind("folder of sockets that others may enter", "chmod 777 /run/herocloud/*/{vm_name}"),
     Kind("folder of sockets of root", "chown 0 /run/herocloud/*/{vm_name}"),
@@ -389,6 +396,26 @@ def test_rules_for_vmms_outlive_what_is_written_down_about_their_users(host: Hos
     assert "machine.user" in host.site("drift").stdout
     host.site.done("apply", "-y", "-q")
     assert host.codes() == (0, 0)
+
+
+@pytest.mark.parametrize("content", [None, "0 0\n", "1879048999 1879048192\n"], ids=["gone", "root", "another"])
+def test_a_vm_keeps_its_files_when_nobody_says_any_more_who_it_is(host: Host, content: str | None) -> None:
+    written, process = host.vm / "vmm/user", host.process()
+    files = (_root(host), _volume(host), _seed(host), host.vm / "vmm/serial.log")
+    said, owners = written.read_text(), [(path.stat().st_uid, path.stat().st_gid) for path in files]
+    written.unlink() if content is None else written.write_text(content)
+    seen = host.site("drift").stdout
+    assert "machine.user" in seen
+    assert "machine.files" not in seen
+    assert "nic.0" not in seen
+    host.site.done("apply", "-y", "-q")
+    assert (written.read_text(), [(path.stat().st_uid, path.stat().st_gid) for path in files]) == (said, owners)
+    assert host.process() == process
+    assert host.codes() == (0, 0)
+    os.kill(process, signal.SIGKILL)
+    record = host.vm / "vmm/process"
+    wait_until(lambda: (known := identity.read(record)) is not None and known.pid != process, "the VM to come back")
+    wait_until(lambda: host.site("plan").stdout.strip() == "No changes.", "the VM to be as it was")
 
 
 def _command(host: Host) -> bytes:

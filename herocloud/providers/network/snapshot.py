@@ -77,16 +77,16 @@ class Scene:
         sources: Sources,
         rename: Callable[[str, Mark], Mark] = lambda _name, mark: mark,
         user: int | None = None,
-        vm_user: Callable[[str], int | None] = lambda _name: None,
+        is_vm_user: Callable[[str, int], bool] = lambda _name, _user: False,
     ) -> None:
         """Arrange the interfaces. `rename` knows what the owner of an interface is called now.
 
-        `user` runs herocloud and so gets new taps; `vm_user` knows the user of the VM of a tap, who gets it when the VM starts.
+        `user` runs herocloud and so gets new taps; `is_vm_user` knows the user of the VM of a tap, who gets it when the VM starts.
         """
         self._sources = sources
         self.renamed = rename
         """Return the mark of an interface, by its name, as its owner is called now."""
-        self._user, self._vm_user = user, vm_user
+        self._user, self._is_vm_user = user, is_vm_user
         self.links = links
         self.by_name = {link.name: link for link in links}
         self.by_number = {link.number: link for link in links}
@@ -98,7 +98,7 @@ class Scene:
 
     def may_own(self, tap: str, owner: int | None) -> bool:
         """Return whether a tap may belong to this user."""
-        return self._user is None or owner == self._user or (owner is not None and owner == self._vm_user(tap))
+        return self._user is None or owner == self._user or (owner is not None and self._is_vm_user(tap, owner))
 
     @property
     def network_rules(self) -> Rules:
@@ -321,8 +321,8 @@ def look(
         table_hooks.read,
         entries=fixed_entries.dump,
     )
-    rename, vm_user = partial(_renamed, folder / "vms", memory), partial(_user_of, folder)
-    return Scene(dumps.dump_links() if links is None else links, sources, rename, user, vm_user)
+    rename, is_vm_user = partial(_renamed, folder / "vms", memory), partial(_is_user_of, folder)
+    return Scene(dumps.dump_links() if links is None else links, sources, rename, user, is_vm_user)
 
 
 def _is_of_tap(chain: str, hook: Hook | None) -> bool:
@@ -330,9 +330,9 @@ def _is_of_tap(chain: str, hook: Hook | None) -> bool:
     return chain.startswith("hc-") and _OF_VM.match(chain) is not None and (hook is None or hook.devices in ((), (chain,)))
 
 
-def _user_of(folder: Path, tap: str) -> int | None:
+def _is_user_of(folder: Path, tap: str, user: int) -> bool:
     match = _OF_VM.match(tap)
-    return users.read(folder, match.group(1)) if match else None
+    return match is not None and users.is_user(folder, match.group(1), user)
 
 
 def _renamed(vms: Path, memory: Memory, name: str, mark: Mark) -> Mark:

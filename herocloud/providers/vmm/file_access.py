@@ -45,9 +45,9 @@ class AccessLook:
         """Look below a data folder."""
         self._data = data
 
-    def with_flaw(self, sid: str, machine: Part, *, runs: bool) -> Part:
-        """Return a machine with what is wrong about its files; nothing is added while all is well."""
-        found = sorted({f"{Path(flaw.path).name} {flaw.word}" for flaw in self._flaws(sid, runs=runs)})
+    def with_flaw(self, sid: str, machine: Part, *, runs: bool, user: User | None = None) -> Part:
+        """Return a machine with what is wrong about its files; nothing is added while all is well. Who knows its user spares a look."""
+        found = sorted({f"{Path(flaw.path).name} {flaw.word}" for flaw in self._flaws(sid, user, runs=runs)})
         if not found or machine is None:
             return machine
         more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
@@ -55,7 +55,7 @@ class AccessLook:
 
     def mend(self, sid: str, *, runs: bool) -> None:
         """Give each file back to whom it belongs, and take it from others."""
-        for flaw in self._flaws(sid, runs=runs):
+        for flaw in self._flaws(sid, None, runs=runs):
             with contextlib.suppress(FileNotFoundError):
                 descriptor = os.open(flaw.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
                 try:
@@ -63,8 +63,8 @@ class AccessLook:
                 finally:
                     os.close(descriptor)
 
-    def _flaws(self, sid: str, *, runs: bool) -> Iterator[Flaw]:
-        user = users.of(self._data, sid)
+    def _flaws(self, sid: str, known: User | None, *, runs: bool) -> Iterator[Flaw]:
+        user = known or users.of(self._data, sid)
         machine = folders.machine_folder(self._data, sid)
         own = machine.parent
         given = frozenset(grants.given(self._data, sid)) if runs and user.is_own else frozenset[str]()

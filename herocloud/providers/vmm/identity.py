@@ -125,13 +125,13 @@ def find(data: Path, sid: str) -> Identity | None:
 
     This reads a file of every process of the host, so it is for healing and not for looking.
     """
-    wanted = f"{TOKEN}={token(data, sid)}".encode()
+    wanted = _marked(data, sid)
     found = []
     for entry in _PROC.iterdir():
         if not entry.name.isdecimal():
             continue
         with contextlib.suppress(OSError, ValueError, IndexError):
-            if wanted not in (entry / "environ").read_bytes().split(b"\0") or _holds_another(entry):
+            if not _carries(entry, wanted) or _holds_another(entry):
                 continue
             number, fields = _split((entry / "stat").read_text())
             if fields[0] not in _DEAD:
@@ -172,6 +172,22 @@ def _holds_another(process: Path) -> bool:
 def token(data: Path, sid: str) -> str:
     """Return what marks every process that belongs to a VM."""
     return f"{folders.runtime_root(data).name}/{sid}"
+
+
+def has_token(process: Identity, data: Path, sid: str) -> bool:
+    """Return whether a process carries the token of a VM."""
+    try:
+        return _carries(_PROC / str(process.pid), _marked(data, sid))
+    except OSError:
+        return False
+
+
+def _marked(data: Path, sid: str) -> bytes:
+    return f"{TOKEN}={token(data, sid)}".encode()
+
+
+def _carries(process: Path, wanted: bytes) -> bool:
+    return wanted in (process / "environ").read_bytes().split(b"\0")
 
 
 def environment(data: Path, sid: str, companion: str = "") -> dict[str, str]:

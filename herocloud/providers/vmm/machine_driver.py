@@ -24,6 +24,7 @@ from herocloud.providers.parts import same, wrap
 from herocloud.providers.seam import Found, Probe, Work
 from herocloud.providers.vmm import (
     boot_files,
+    cages,
     folders,
     grants,
     kept_memory,
@@ -219,6 +220,9 @@ class MachineDriver:
         place = self._place(work, sid)
         given = supplies.of_work(work)
         mark = mark_recovery.claim(self._folder, sid, self._control.name, work)
+        if mark is not None and powers.USER in (work.step.before or {}) and self._control.is_living(sid, mark):
+            # Before anything goes by it: its files and taps are its user's.
+            cages.choose_user(self._folder, sid, self._users)
         if mark is not None and powers.FILES in (work.step.before or {}):
             AccessLook(self._folder).mend(sid, runs=self._control.is_living(sid, mark))
         if mark is None:

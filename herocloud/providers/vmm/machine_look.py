@@ -30,9 +30,10 @@ class MachineLook:
             machine = look_at(sid, machine)
         if mark.launched.get(supervision.GUARDED) and machine is not None and supervision.is_unguarded(self._data, sid):
             machine = {**machine, powers.CONNECTIONS: powers.CONNECTIONS_REFUSED}
-        if machine is not None and not users.is_set_aside(self._data, sid):
-            machine = {**machine, powers.USER: powers.USER_UNKNOWN}
-        machine = self._access.with_flaw(sid, machine, runs=True)
+        user = users.of(self._data, sid)
+        if machine is not None and (flaw := users.flaw(self._data, sid, user)):
+            machine = {**machine, powers.USER: flaw}
+        machine = self._access.with_flaw(sid, machine, runs=True, user=user)
         return self._loopback.with_flaw(sid, machine) if with_rules else machine
 
     def keep(self) -> None:

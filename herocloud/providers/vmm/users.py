@@ -3,6 +3,9 @@
 The number is chosen when a VM boots for the first time and kept beside its mark until the VM is deleted, so disks and taps keep their
 owner. Numbers come from a range that nobody else uses (the first one is the group of what several VMs read). Which are taken on this host,
 by whatever data folder, stands in the runtime folder: one small file each, made only if it does not exist, so two never get the same.
+
+Of a VM that runs the kernel knows better than any file who it is. What is written down is gone or changed when somebody was there, and who
+went by it would take the VM's files and taps away from it.
 """
 
 import contextlib
@@ -14,8 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
+from herocloud.model import powers
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers.vmm import folders
+from herocloud.providers.vmm import folders, identity
 
 FILE = "user"
 _ALL = 2**32 - 2
@@ -57,9 +61,12 @@ def caller() -> User:
 
 
 def of(data: Path, sid: str) -> User:
-    """Return the user of a VM: its own when one was chosen for it, else the one who runs herocloud."""
+    """Return the user of a VM: that of its process while it runs, else the one that was chosen for it, else the one who runs herocloud."""
+    if os.geteuid() != 0:
+        return caller()
     number, shared = _chosen(data, sid)
-    return caller() if number is None or os.geteuid() != 0 else User(number, number, shared)
+    written = caller() if number is None else User(number, number, shared)
+    return _of_process(data, sid, written) or written
 
 
 def read(data: Path, sid: str) -> int | None:
@@ -70,6 +77,38 @@ def read(data: Path, sid: str) -> int | None:
 def shared_group(data: Path, sid: str) -> int | None:
     """Return the group of what several VMs read, which was the first of the range when the user of this VM was chosen."""
     return _chosen(data, sid)[1]
+
+
+def is_user(data: Path, sid: str, number: int) -> bool:
+    """Return whether a VM has this user; its process is asked only where something else is written down."""
+    return read(data, sid) == number or of(data, sid).uid == number
+
+
+def _of_process(data: Path, sid: str, written: User) -> User | None:
+    """Return the user of the process of a VM; nothing where none is proven to run, and while it has not become its user yet."""
+    known = identity.read(identity.record_path(data, sid))
+    found = None if known is None else _ids_of(known.pid)
+    if known is None or found is None:
+        return None
+    owners, groups, more = found
+    uid = max(owners)
+    shared = max((group for group in more if group < uid), default=None)
+    if uid == written.uid and shared == written.shared:
+        return written
+    # One number is user and group, and the group of all VMs begins the range that it is from.
+    is_of_vm = owners == groups == {uid} and uid != 0 and shared is not None
+    return User(uid, uid, shared) if is_of_vm and identity.is_alive(known) and identity.has_token(known, data, sid) else None
+
+
+def _ids_of(pid: int) -> tuple[set[int], set[int], set[int]] | None:
+    """Return the users, the groups and the further groups of a process."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        lines = dict(line.split(":", 1) for line in status.splitlines() if line.startswith(("Uid:", "Gid:", "Groups:")))
+        users, groups, more = ({int(word) for word in lines[name].split()} for name in ("Uid", "Gid", "Groups"))
+    except (OSError, ValueError, KeyError):
+        return None
+    return users, groups, more
 
 
 def _chosen(data: Path, sid: str) -> tuple[int | None, int | None]:
@@ -85,8 +124,9 @@ def _chosen(data: Path, sid: str) -> tuple[int | None, int | None]:
         return None, None
     finally:
         os.close(descriptor)
-    number, shared = [*words, b"", b""][:2]
-    return int(number) if number.isdigit() else None, int(shared) if shared.isdigit() else None
+    number, shared = (int(word) if word.isdigit() else 0 for word in [*words, b"", b""][:2])
+    # The group of all VMs begins the range that a number is from, so nobody writes down root, or a user of the host, as a VM's.
+    return (number, shared) if 0 < shared < number else (None, None)
 
 
 def lend(data: Path, sid: str, path: Path) -> None:
@@ -102,14 +142,16 @@ def choose(data: Path, sid: str, wanted: Range | None = None) -> User:
     numbers = usable_range(wanted)
     if numbers is None:
         return caller()
-    known = read(data, sid)
-    if known is not None:
-        if not _take(known, data, sid):
+    known = of(data, sid)
+    if known.is_own:
+        if not _take(known.uid, data, sid):
             raise Conflict(
-                f"user {known} of `{data / 'vms' / sid}` runs a VM of another data folder; "
+                f"user {known.uid} of `{data / 'vms' / sid}` runs a VM of another data folder; "
                 f"remove `{folders.machine_folder(data, sid) / FILE}`, and another user is chosen"
             )
-        return of(data, sid)
+        if _chosen(data, sid) != (known.uid, known.shared):
+            _write(folders.machine_folder(data, sid) / FILE, f"{known.uid} {known.shared}\n")
+        return known
     for number in _candidates(data, sid, numbers):
         if _take(number, data, sid):
             _write(folders.machine_folder(data, sid) / FILE, f"{number} {numbers.first}\n")
@@ -117,10 +159,13 @@ def choose(data: Path, sid: str, wanted: Range | None = None) -> User:
     raise Permanent(f"all {numbers.size} users for VMs are taken; `vmm: {{uids: …}}` in host.yaml makes the range larger")
 
 
-def is_set_aside(data: Path, sid: str) -> bool:
-    """Return whether it is written down that the user of a VM is taken, where it has one."""
-    number = read(data, sid)
-    return number is None or os.geteuid() != 0 or _holder(_entry(number)) == _name(data, sid)
+def flaw(data: Path, sid: str, user: User) -> str:
+    """Say what is wrong with what is written down of the user of a VM; nothing when all is well, or when it has none of its own."""
+    if not user.is_own:
+        return ""
+    if _chosen(data, sid) != (user.uid, user.shared):
+        return powers.USER_UNWRITTEN
+    return "" if _holder(_entry(user.uid)) == _name(data, sid) else powers.USER_UNKNOWN
 
 
 def let_go(data: Path, sid: str, number: int | None) -> None:
@@ -217,7 +262,7 @@ def _take(number: int, data: Path, sid: str) -> bool:
                 holder = _holder(entry)
                 if holder == name:
                     return True
-                if holder is not None and _is_there(holder):
+                if holder is not None and _has(holder, number):
                     return False
                 entry.unlink(missing_ok=True)
                 continue
@@ -231,11 +276,17 @@ def _is_there(name: str) -> bool:
     return (Path(data) / "vms" / sid).is_dir()
 
 
+def _has(name: str, number: int) -> bool:
+    """Return whether a VM is there and may have a number: it has no other, or has not written down yet which one it took."""
+    data, _, sid = name.rpartition("/")
+    return _is_there(name) and read(Path(data), sid) in (None, number)
+
+
 def _holder(entry: Path) -> str | None:
     """Return who has a number; nothing when it was given back a moment ago."""
     try:
         return entry.read_text()
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
