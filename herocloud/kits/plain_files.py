@@ -29,9 +29,14 @@ def open_unbuffered(path: Path | str) -> io.FileIO:
     raise NotPlain(errno.EINVAL, "it is not a plain file", str(path))
 
 
+def open_buffered(path: Path | str) -> io.BufferedReader:
+    """Open a plain file for reading, as `open_unbuffered` does."""
+    return io.BufferedReader(open_unbuffered(path))
+
+
 def read(path: Path | str, limit: int) -> bytes:
     """Return the content of a plain file of at most `limit` bytes; raises OSError, whose `strerror` says why not."""
-    with io.BufferedReader(open_unbuffered(path)) as stream:
+    with open_buffered(path) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise NotPlain(errno.EFBIG, f"it is larger than {sizes.format_size(limit)}", str(path))

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from herocloud.kits import plain_files
+
 KEPT = 1024**2
 """Bytes that the attendant leaves."""
 _MOST = 4 * 1024**2
@@ -41,7 +43,7 @@ class EventFile:
     def read(self) -> list[Event]:
         """Return what came since the last call."""
         try:
-            with self._path.open("rb") as stream:
+            with plain_files.open_buffered(self._path) as stream:
                 size = stream.seek(0, 2)
                 if size < self._place:
                     self._place, self._rest = 0, ""
@@ -49,7 +51,8 @@ class EventFile:
                     self._place, self._rest = size - KEPT, ""
                 stream.seek(self._place)
                 piece = stream.read(_MOST)
-        except FileNotFoundError:
+        except OSError:
+            # It is not there yet, or something else has its name.
             return []
         # Events are plain ASCII but for ids, and those are ours; a torn letter can only stand in text that is thrown away.
         self._place += len(piece)

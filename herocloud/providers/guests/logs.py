@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from herocloud.kits import plain_files
+
 _OLD = ".1"
 _BLOCK = 64 * 1024
 _MOST = 8 * 1024**2
@@ -54,7 +56,7 @@ def follow(log: Path, place: int, *, stopped: Callable[[], bool] = lambda: False
         if size < place:
             place = 0
         if size > place:
-            with log.open("rb") as stream:
+            with plain_files.open_buffered(log) as stream:
                 stream.seek(place)
                 piece = stream.read(_BLOCK)
             if len(piece) == _BLOCK and b"\n" in piece:
@@ -72,7 +74,7 @@ def _tail(path: Path, count: int) -> list[bytes]:
         path.stat()
         return []
     pieces: list[bytes] = []
-    with path.open("rb") as stream:
+    with plain_files.open_buffered(path) as stream:
         end = place = stream.seek(0, 2)
         breaks = 0
         while place > max(0, end - _MOST) and breaks <= count:

@@ -10,6 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
+from herocloud.kits import plain_files
 from herocloud.model.errors import Permanent
 from herocloud.providers.vmm import folders
 
@@ -30,7 +31,7 @@ def require(path: Path, what: str, way: str = "put it there, or name another one
 def end_of(log: Path, most: int = _END) -> str:
     """Return the last words of a log that may be long; nothing when there is none."""
     try:
-        with log.open("rb") as stream:
+        with plain_files.open_buffered(log) as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - most))
             return stream.read(most).decode(errors="replace")
     except OSError:

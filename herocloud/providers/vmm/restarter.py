@@ -7,6 +7,7 @@ after the host reads that file, and puts a new shell beside a process that has l
 import os
 from pathlib import Path
 
+from herocloud.kits import plain_files
 from herocloud.providers.restart_events import RestartEvent
 from herocloud.providers.vmm import files, folders, identity, launch
 from herocloud.providers.vmm.launch import Launch
@@ -35,9 +36,13 @@ class VmmRestarter:
                 self._events.rename(self._taken)
             except FileNotFoundError:
                 return ()
-        with self._taken.open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _MOST_BYTES))
-            lines = stream.read().decode(errors="replace").splitlines()
+        try:
+            with plain_files.open_buffered(self._taken) as stream:
+                stream.seek(max(0, os.fstat(stream.fileno()).st_size - _MOST_BYTES))
+                lines = stream.read().decode(errors="replace").splitlines()
+        except OSError:
+            # Something else has its name; `forget_events` removes that.
+            return ()
         return tuple(event for line in lines if (event := _parse(line)) is not None)
 
     def forget_events(self) -> None:

@@ -1,6 +1,7 @@
 """The event file is read piece by piece, as it grows."""
 
 import json
+import os
 from pathlib import Path
 
 from herocloud.providers.cloud_hypervisor import attendant, event_file, readings
@@ -68,3 +69,9 @@ def test_a_first_look_begins_at_what_is_sure_to_be_there(tmp_path: Path) -> None
 
 def test_the_attendant_leaves_what_a_reader_begins_at() -> None:
     assert attendant.KEPT == event_file.KEPT
+
+
+def test_a_pipe_in_its_place_is_no_event_and_holds_nobody_up(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    os.mkfifo(path)
+    assert EventFile(path).read() == []
