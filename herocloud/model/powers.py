@@ -51,12 +51,16 @@ ATTENDANT = "attendant"
 """A field of a machine that is there only when it is wrong: what became of the process that reads its serial port."""
 SHARING = "sharing"
 """A field of a machine that is there only when it is wrong: what became of the daemons that serve its shares."""
+DISKS = "disks"
+"""A field of a machine that is there only when it is wrong: what its disks are read and written through, which is not their own files."""
+ADDED = "added"
+"""A field of a machine that is there only when it is wrong: what its hypervisor was given that it does not have."""
 UNKEPT = "without a keeper"
 """Of a process beside a VMM: it works, and nobody would start it again when it ends."""
 MARK, OWNER = "mark", "owner"
 """Fields of a machine that are there only when they are wrong: what became of the files that say what it is, and whose it is."""
 LOST = frozenset({MARK, OWNER})
-ONLY_SEEN = frozenset({KEEPER, LOG, HOST, CONNECTIONS, USER, FILES, LEAVING, BOOTS, ATTENDANT, SHARING, *LOST})
+ONLY_SEEN = frozenset({KEEPER, LOG, HOST, CONNECTIONS, USER, FILES, LEAVING, BOOTS, ATTENDANT, SHARING, DISKS, ADDED, *LOST})
 """Fields of a machine that no target has: each says what is wrong with one that runs."""
 
 WHY = {
@@ -85,6 +89,8 @@ WHY_SEEN = {
     FILES: "owners and modes of its files let others in, or keep its VM out; they are set again",
     ATTENDANT: "nobody reads its serial port, or nobody would when that process ends; another one takes its place",
     SHARING: "a share has no daemon, or would have none when that ends; another one takes its place",
+    DISKS: "what its guest writes goes elsewhere, and is lost when its process ends; it is written back into its own disks",
+    ADDED: "somebody gave its hypervisor a way in or out that it does not have; it is taken away",
     BOOTS: "it would boot something else when it is started again; its copy is made again",
     MARK: "the file that says what runs is not as it was written; it is written again from the record",
     OWNER: "the file that says whose it is is not as it was written; it is written again from the record",

@@ -12,10 +12,12 @@ from herocloud.model import guest_agreement
 from herocloud.model.ids import StepId
 from herocloud.model.parts import SNAPSHOT
 from herocloud.model.powers import (
+    ADDED,
     ALIVE,
     ATTENDANT,
     BOOTS,
     CONNECTIONS,
+    DISKS,
     FILES,
     GIVEN_UP,
     HELD,
@@ -79,7 +81,7 @@ MACHINE_PATHS = {
     "balloon": "memory_options.balloon", "thp": "memory_options.thp", BOOTS: "restart",
     "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart", LOG: "restart",
     HOST: "restart", CONNECTIONS: CONNECTIONS, USER: "restart", FILES: "restart", LEAVING: LEAVING,
-    ATTENDANT: "restart", SHARING: "restart", MARK: "restart", OWNER: "restart",
+    ATTENDANT: "restart", SHARING: "restart", DISKS: "restart", ADDED: "restart", MARK: "restart", OWNER: "restart",
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
 }  # fmt: skip
 """Which field of the stack file each value of a machine comes from, so that drift is judged by the same table."""

@@ -177,6 +177,37 @@ def _unlink_sockets(names: str) -> Callable[[Host], None]:
     return act
 
 
+def _told(*lines: str) -> Callable[[Host], None]:
+    """Say something to QEMU through the socket of the VM, as root of the host can."""
+
+    def act(host: Host) -> None:
+        folder = host.site.run("sh", "-ec", f"ls -d /run/herocloud/*/{host.vm.name}").stdout.strip()
+        for line in lines:
+            said = host.site.run("python3", "-c", _TELL, f"{folder}/qmp.sock", line.replace("FOLDER", folder))
+            assert '"return"' in said.stdout, said.stdout + said.stderr
+
+    return act
+
+
+_TELL = """
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as talk:
+    talk.connect(sys.argv[1])
+    lines = talk.makefile("rw")
+    lines.readline()
+    for line in ('{"execute": "qmp_capabilities"}', sys.argv[2]):
+        print(line, file=lines, flush=True)
+        while "event" in (answer := json.loads(lines.readline())):
+            pass
+    print(json.dumps(answer))
+"""
+_OVERLAY = (
+    '{"execute": "blockdev-snapshot-sync", "arguments": {"node-name": "NODE", "snapshot-file": "FOLDER/over.qcow2", '
+    '"snapshot-node-name": "over", "format": "qcow2"}}'
+)
+_SERVER = '{"execute": "nbd-server-start", "arguments": {"addr": {"type": "inet", "data": {"host": "0.0.0.0", "port": "10809"}}}}'
+
+
 HEALED = (
     Kind("tap down", "ip link set {tap} down"),
     Kind("tap out of its bridge", "ip link set {tap} nomaster"),
@@ -285,6 +316,32 @@ HEALED = (
     Kind("spare volume swapped", _swap(_spare)),
     Kind("spare volume cut", _grow),
     Kind("spare volume removed", _unlink(_spare)),
+    Kind("an overlay in front of a volume", _told(_OVERLAY.replace("NODE", "n-volume-data"))),
+    Kind("an overlay in front of the root disk", _told(_OVERLAY.replace("NODE", "n-root"))),
+    Kind(
+        "a copy of the root disk that goes on",
+        _told(
+            '{"execute": "drive-mirror", "arguments": {"job-id": "copy", "device": "limited", "target": "FOLDER/copy.raw", '
+            '"sync": "full", "format": "raw"}}'
+        ),
+    ),
+    Kind(
+        "a volume that is served to others",
+        _told(_SERVER, '{"execute": "nbd-server-add", "arguments": {"device": "n-volume-data"}}'),
+    ),
+    Kind(
+        "a network of QEMU's own with a port",
+        _told(
+            '{"execute": "netdev_add", "arguments": {"type": "user", "id": "more", "hostfwd": [{"str": "tcp:0.0.0.0:9797-:80"}]}}',
+        ),
+    ),
+    Kind(
+        "a filter that writes down what the card hears",
+        _told(
+            '{"execute": "object-add", "arguments": {"qom-type": "filter-dump", "id": "dump", "netdev": "net-nic-0", '
+            '"file": "FOLDER/dump"}}'
+        ),
+    ),
 )
 
 
@@ -308,6 +365,16 @@ REFUSED = (
 HARMLESS = (
     (Kind("VMM with another priority", lambda host: os.setpriority(os.PRIO_PROCESS, host.process(), 5)), "the host's to decide"),
     (Kind("socket folder with a stray file", lambda host: (host.vm / "vmm/stray").touch(mode=0o600)), "nobody reads it"),
+    (
+        Kind("other actions of QEMU", _told('{"execute": "set-action", "arguments": {"reboot": "shutdown", "watchdog": "poweroff"}}')),
+        "the keeper starts it again as `restart` says, and QEMU tells nobody",
+    ),
+    (Kind("a thread of QEMU's", _told('{"execute": "object-add", "arguments": {"qom-type": "iothread", "id": "more"}}')), "idle"),
+    (Kind("a server of disks without a disk", _told(_SERVER)), "it hands out nothing; one apply of anything ends it"),
+    (
+        Kind("a cable that is pulled", _told('{"execute": "set_link", "arguments": {"name": "nic-0", "up": false}}')),
+        "QEMU tells nobody; the next change of the VM plugs it in, and only who may use its socket can pull it",
+    ),
     (Kind("a counter without a rule", "nft add counter inet herocloud some"), "it counts nothing"),
     (
         Kind("folder of a VM that others may list", "chmod 755 {vm} {vm}/vmm"),

@@ -15,7 +15,18 @@ from typing import Self
 from herocloud.kits import faults
 from herocloud.model import powers
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import balloon, closed_host, command_inputs, command_line, hotplug, kvm_probe, layouts, qmp, queries
+from herocloud.providers.qemu import (
+    balloon,
+    closed_host,
+    command_inputs,
+    command_line,
+    disk_chains,
+    hotplug,
+    kvm_probe,
+    layouts,
+    qmp,
+    queries,
+)
 from herocloud.providers.qemu.command_line import Layout, Machine
 from herocloud.providers.qemu.qmp import Lost, Refusal, Talk
 from herocloud.providers.seam import Work
@@ -130,6 +141,7 @@ def stop(place: Place, mark: Mark, work: Work, patience: Patience) -> None:
     if process is not None:
         with _Handle(data, sid) as handle:
             button = handle.press_button if handle.can_hear() else None
+            handle.bring_data_back(work.cancelled)
             ways = Ways(button, handle.cut_power if handle.answers else None)
             shutdown.end(process, ways, patience, told=work.progress, stopped=work.cancelled)
     faults.reached("qemu.vm.stop.ended")
@@ -263,6 +275,12 @@ class _Handle:
                 self._talk.ask("cont")
             return status in ("running", *_HALTED)
         return False
+
+    def bring_data_back(self, stopped: Callable[[], bool]) -> None:
+        """Have what was written elsewhere than in the disks of the machine be in them, before it is gone."""
+        if self._talk is not None:
+            with contextlib.suppress(Lost):
+                disk_chains.bring_back(self._talk, stopped)
 
     def press_button(self) -> None:
         """Press the power button."""

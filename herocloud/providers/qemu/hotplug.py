@@ -14,7 +14,7 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import guest_agreement
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import balloon, command_inputs, command_line, layouts, queries
+from herocloud.providers.qemu import additions, balloon, command_inputs, command_line, disk_chains, layouts, queries
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
 from herocloud.providers.vmm import device_names, huge_pages
 from herocloud.providers.vmm.machine_place import Place
@@ -41,7 +41,9 @@ class Change(NamedTuple):
 def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Json]) -> None:
     """Bring a running machine to `target`; `machine` is what its mark says, and `launched` what it was started as."""
     _refuse_fixed(change, machine, target)
+    disk_chains.bring_back(change.talk, change.stopped)
     seen = queries.look(change.talk)
+    additions.take_away(change.talk, seen.additions.beyond(machine["nics"], seen.devices))
     for device in sorted(seen.devices):
         if device_names.leaves(device, target):
             _unplug(change, device)
@@ -54,6 +56,9 @@ def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Js
             _plug_volume(change, use)
         elif use.get("size") is not None:
             grow(change.talk, device_names.of_volume(use), use["size"])
+    for key in target["nics"]:
+        # Nothing tells whether a card has its cable in; to plug it in again changes nothing where it has.
+        change.talk.ask("set_link", name=device_names.of_nic(key), up=True)
     if launched.get("board") == "q35":
         _set_processors(change, target["vcpus"], emulated=launched.get("accelerator") != "kvm")
         if machine["hotplug"]:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import powers
-from herocloud.providers.qemu import balloon, command_line
+from herocloud.providers.qemu import additions, balloon, block_nodes, command_line
+from herocloud.providers.qemu.additions import Additions
 from herocloud.providers.qemu.qmp import Question, Talk
 from herocloud.providers.vmm import device_names
 from herocloud.providers.vmm.answer_shapes import BadAnswer, ListOf, require
@@ -24,9 +25,10 @@ _ANSWERS: tuple[Any, ...] = (
     int,
     {"bps-total": int, "bps-total-max": int, "iops-total": int},
     balloon.NOTE,
+    block_nodes.SHAPE,
 )
-"""What QEMU may answer to each of the questions."""
-_REQUIRED = frozenset({"status", "cpu-index", "thread-id", "name"})
+"""What QEMU may answer to each of the first questions."""
+_REQUIRED = frozenset({"status", "cpu-index", "thread-id", "name", "node-name", "drv"})
 QUESTIONS = (
     Question("query-status"),
     Question("query-cpus-fast"),
@@ -35,6 +37,8 @@ QUESTIONS = (
     Question("qom-get", {"path": f"/machine/peripheral/{command_line.HOT_MEMORY}", "property": "requested-size"}),
     Question("qom-get", {"path": f"/objects/{command_line.LIMITS}", "property": "limits"}),
     balloon.QUESTION,
+    block_nodes.QUESTION,
+    *additions.QUESTIONS,
 )
 
 NOT_BEGUN = ("prelaunch", "inmigrate")
@@ -60,6 +64,9 @@ class Look(NamedTuple):
     """Whether it was want of room that stopped the guest, where something about its disks did."""
     balloon: int = 0
     """How much of its memory the guest was asked to give back."""
+    nodes: block_nodes.Nodes = ()
+    """What its disks are read and written through."""
+    additions: Additions = Additions()
 
     @property
     def power(self) -> str:
@@ -80,16 +87,17 @@ def read(answers: Sequence[Json] | None) -> Look | None:
         return None
     all_answers: list[Json] = [*answers, *([None] * len(QUESTIONS))][: len(QUESTIONS)]
     try:
-        for answer, shape, question in zip(all_answers, _ANSWERS, QUESTIONS, strict=True):
+        for answer, shape, question in zip(all_answers, _ANSWERS, QUESTIONS, strict=False):
             if answer is not None:
                 require(answer, shape, question.command, _REQUIRED)
     except BadAnswer:
         return None
-    status, cpus, blocks, devices, memory, limits, asked = all_answers
+    status, cpus, blocks, devices, memory, limits, asked, nodes, *added = all_answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
     names = frozenset(device["name"] for device in devices or ())
     full = not any(block.get("io-status") == "failed" for block in blocks or ())
-    return Look(status["status"], cpus or (), disks, names, memory or 0, limits or {}, full, balloon.read(asked))
+    found = additions.read(added)
+    return Look(status["status"], cpus or (), disks, names, memory or 0, limits or {}, full, balloon.read(asked), nodes or (), found)
 
 
 def look(talk: Talk) -> Look:
@@ -125,6 +133,10 @@ def machine_part(machine: Part, seen: Look | None) -> Part:
         changed["root"] = {**machine["root"], "rate": rate_of(machine["root"]["rate"], seen.limits)}
     if machine["affinity"]:
         changed["affinity"] = _pinned(machine["affinity"], seen)
+    if diverted := block_nodes.flaw(seen.nodes, seen.disks):
+        changed[powers.DISKS] = diverted
+    if added := seen.additions.beyond(machine["nics"], seen.devices).words:
+        changed[powers.ADDED] = added
     return changed
 
 
