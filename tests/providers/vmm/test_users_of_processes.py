@@ -19,6 +19,8 @@ pytestmark = [
 ]
 
 NUMBERS = Range(0x7E100000, 64)
+OTHER = NUMBERS.first + NUMBERS.size - 1
+"""One of the last, which no VM gets."""
 Start = Callable[..., None]
 
 
@@ -38,8 +40,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     running: list[subprocess.Popen[bytes]] = []
 
     def start(user: User, environment: dict[str, str]) -> None:
-        words = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", f"--groups={user.shared}", "sh", "-c", "echo; exec sleep 60"]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **environment})
+        words = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", f"--groups={user.shared}", "sh", "-c", "echo; read word"]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **environment})
         running.append(process)
         assert process.stdout is not None
         process.stdout.read(1)
@@ -52,7 +54,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
-@pytest.mark.parametrize("content", ["", "x\n", "0 0\n", "1000 1000\n", f"{NUMBERS.first + 9} {NUMBERS.first}\n"])
+@pytest.mark.parametrize("content", ["", "x\n", "0 0\n", "1000 1000\n", f"{OTHER} {NUMBERS.first}\n"])
 def test_a_vm_that_runs_has_the_user_of_its_process(tmp_path: Path, user: User, start: Start, content: str) -> None:
     written = folders.machine_folder(tmp_path, "v1") / users.FILE
     before = written.read_text()
@@ -69,7 +71,7 @@ def test_a_vm_that_runs_has_the_user_of_its_process(tmp_path: Path, user: User, 
 
 
 def test_a_process_that_is_not_the_vm_s_says_nothing(tmp_path: Path, user: User, start: Start) -> None:
-    start(User(NUMBERS.first + 9, NUMBERS.first + 9, NUMBERS.first), identity.environment(tmp_path, "v2"))
+    start(User(OTHER, OTHER, NUMBERS.first), identity.environment(tmp_path, "v2"))
     assert users.of(tmp_path, "v1") == user
     (folders.machine_folder(tmp_path, "v1") / users.FILE).unlink()
     assert users.of(tmp_path, "v1") == users.caller()
@@ -82,7 +84,7 @@ def test_a_process_that_has_not_become_its_user_yet_says_nothing(tmp_path: Path,
 
 
 def test_what_is_said_to_be_taken_by_a_vm_with_another_user_is_taken_back(tmp_path: Path, user: User) -> None:
-    (folders.machine_folder(tmp_path, "v2") / users.FILE).write_text(f"{NUMBERS.first + 9} {NUMBERS.first}\n")
+    (folders.machine_folder(tmp_path, "v2") / users.FILE).write_text(f"{OTHER} {NUMBERS.first}\n")
     entry = folders.base() / "users" / str(user.uid)
     before = entry.read_text()
     entry.write_text(f"{tmp_path.resolve()}/v2")
