@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from herocloud.kits import access_lists
 from herocloud.kits.named_tuples import NamedTuple
 
 _ALL_IDS = 2**32 - 1
@@ -35,20 +36,24 @@ def find_flaws(path: Path) -> Iterator[Flaw]:
     yield from _find_flaws(Path(os.path.realpath(path)))
 
 
-def find_flaws_inside(path: Path, names: Iterable[str]) -> Iterator[Flaw]:
-    """Yield what is wrong with paths below a folder whose own path is without flaws; what others cannot get to is not judged."""
+def find_flaws_inside(path: Path, names: Iterable[str], lent: Iterable[str] = ()) -> Iterator[Flaw]:
+    """Yield what is wrong with paths below a folder whose own path is without flaws; what others cannot get to is not judged.
+
+    `lent` are files that may belong to others, and that nobody else may write to.
+    """
     whole = Path(os.path.realpath(path))
-    if any(_keeps_others_out(place.lstat()) for place in (*reversed(whole.parents), whole)):
+    if any(_keeps_others_out(str(place), place.lstat()) for place in (*reversed(whole.parents), whole)):
         return
-    for name in names:
+    trusted = trusted_users()
+    for name, is_lent in (*((name, False) for name in names), *((name, True) for name in lent)):
         place = f"{whole}/{name}"
         try:
             status = os.lstat(place)
         except OSError:
             continue
-        if status.st_uid not in trusted_users():
+        if status.st_uid not in trusted and not is_lent:
             yield Flaw(Path(place), f"`{place}` belongs to user {status.st_uid}", is_owner=True)
-        if writers := "" if stat.S_ISLNK(status.st_mode) else _writers(status):
+        if writers := "" if stat.S_ISLNK(status.st_mode) else _writers(place, status):
             yield Flaw(Path(place), f"{writers} may write to `{place}`", is_owner=False)
 
 
@@ -72,24 +77,29 @@ def _find_flaws(whole: Path) -> Iterator[Flaw]:
         if stat.S_ISLNK(status.st_mode) or (place != whole and (hidden or status.st_mode & stat.S_ISVTX)):
             # The mode of a link says nothing.
             continue
-        writers = _writers(status)
+        writers = _writers(str(place), status)
         if writers:
             yield Flaw(place, f"{writers} may write to `{place}`", is_owner=False)
-        hidden = _keeps_others_out(status)
+        hidden = _keeps_others_out(str(place), status)
 
 
-def _writers(status: os.stat_result) -> str:
+def _writers(path: str, status: os.stat_result) -> str:
     """Return who beside the owner may write there, empty when nobody may."""
     if status.st_mode & stat.S_IWOTH:
         return "everybody"
     if status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()):
         return f"group {status.st_gid}"
-    return ""
+    return access_lists.find_strangers(path, status, access_lists.WRITE, trusted_users(), {0, os.getegid()})
 
 
-def _keeps_others_out(status: os.stat_result) -> bool:
+def _keeps_others_out(path: str, status: os.stat_result) -> bool:
     """Return whether only the owner and trusted groups may enter a folder, so that the modes of what is inside protect nothing more."""
-    return not status.st_mode & stat.S_IXOTH and (not status.st_mode & stat.S_IXGRP or status.st_gid in (0, os.getegid()))
+    if status.st_mode & stat.S_IXOTH:
+        return False
+    groups = {0, os.getegid()}
+    return not status.st_mode & stat.S_IXGRP or (
+        status.st_gid in groups and not access_lists.find_strangers(path, status, access_lists.ENTER, trusted_users(), groups)
+    )
 
 
 def _is_outside_of_namespace(uid: int) -> bool:

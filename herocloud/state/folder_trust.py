@@ -8,20 +8,17 @@ umask `mkdir` makes such folders. The same holds for the folders in it that deci
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
-from herocloud.kits import path_trust
+from herocloud.kits import deciding_paths, path_trust
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.state import failures, state_files
 
 Owners = tuple[tuple[int, int, int], ...]
 """Mode, owner and group of each folder from the root to one, and of this process: all that the judgement goes by."""
-
-_VMS, _MACHINE = "vms", "vmm"
-_DECIDING = (_VMS, "images", "volumes", "boot", "boot/contents")
-"""Folders of a data folder that decide what runs and what VMs see: who writes there can replace what lies in them."""
 
 _good: dict[str, Owners] = {}
 """Those with which a folder was found to be trusted. A daemon asks hundreds of times a minute."""
@@ -44,7 +41,7 @@ def find(folder: Path) -> list[Diagnostic]:
     """Return for what `require` refuses an apply here, changing nothing: a plan says the same."""
     try:
         _judge(folder, closes=False)
-        _judge_inside(folder, with_vms=True)
+        _judge_inside(folder, with_vms=True, with_files=True)
     except Refused as error:
         return list(error.diagnostics)
     except OSError:
@@ -53,20 +50,12 @@ def find(folder: Path) -> list[Diagnostic]:
     return []
 
 
-def _judge_inside(folder: Path, *, with_vms: bool) -> None:
-    for flaw in path_trust.find_flaws_inside(folder, (*_DECIDING, *(_of_vms(folder) if with_vms else ()))):
+def _judge_inside(folder: Path, *, with_vms: bool, with_files: bool = False) -> None:
+    names: Iterable[str] = (*deciding_paths.FOLDERS, *deciding_paths.FILES)
+    if with_vms:
+        names = chain(names, deciding_paths.of_vms(folder), deciding_paths.of_contents(folder))
+    for flaw in path_trust.find_flaws_inside(folder, names, deciding_paths.of_volumes(folder) if with_files else ()):
         raise failures.refusal("state-untrusted", folder, flaw.text)
-
-
-def _of_vms(folder: Path) -> Iterator[str]:
-    try:
-        with os.scandir(folder / _VMS) as entries:
-            sids = [entry.name for entry in entries]
-    except OSError:
-        return
-    for sid in sids:
-        yield f"{_VMS}/{sid}"
-        yield f"{_VMS}/{sid}/{_MACHINE}"
 
 
 def _judge_again(folder: Path, name: str, owners: Owners | None) -> None:

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from herocloud.kits.access_lists import ENTER, OF_NEW, READ, WRITE
 from herocloud.providers.vmm import identity, responsiveness
+from tests.access_lists import give_access
 from tests.guests.conftest import Site, wait_until
 from tests.hostile.real_sites import real_site
 
@@ -292,6 +294,24 @@ HEALED = (
     Kind("folder of a VM that others may write", "chmod 777 {vm} {vm}/vmm"),
     Kind("folder of VMs that others may write", "chmod 777 {vm}/.."),
     Kind("folder of volumes that others may write", "chmod 777 {vm}/../../volumes"),
+    Kind("folder of the volumes of a stack that others may write", "chmod 777 {vm}/../../volumes/shop"),
+    Kind("folder of stored images that others may write", "chmod 777 {vm}/../../images/store"),
+    Kind("folder of names of images that others may write", "chmod 777 {vm}/../../images/names"),
+    Kind("folder of locks that others may write", "chmod 777 {vm}/../../locks"),
+    Kind("stored image that others may write", lambda host: _stored(host).chmod(0o666)),
+    Kind("spare volume that others may write", lambda host: _spare(host).chmod(0o666)),
+    Kind("state that others may write", "chmod 666 {vm}/../../state.db"),
+    Kind("state of somebody else", "chown 65534 {vm}/../../state.db"),
+    Kind("lineage that others may write", "chmod 666 {vm}/../../state.lineage"),
+    Kind("digests of images that others may write", "chmod 666 {vm}/../../images/digests.json"),
+    Kind("list of access that lets somebody read the root disk", lambda host: give_access(_root(host), READ)),
+    Kind("list of access that lets somebody read the seed", lambda host: give_access(_seed(host), READ)),
+    Kind("list of access that lets somebody write to the folder of VMs", lambda host: give_access(host.vm.parent, READ | WRITE | ENTER)),
+    Kind("list of access for what is made in a VM's folder", lambda host: give_access(host.vm, READ, OF_NEW)),
+    Kind("list of access that lets somebody write the state", lambda host: give_access(host.data / "state.db", WRITE)),
+    Kind("users of VMs that others may change", "chmod 777 /run/herocloud/users && chmod 666 /run/herocloud/users/*"),
+    Kind("what is noted of rules that others may change", "chmod 777 /run/herocloud/closed && chmod 666 /run/herocloud/closed/*"),
+    Kind("lock of the networks that others may hold", "chmod 666 /run/herocloud/network.lock"),
     Kind("nothing said of the users of VMs", "rm -r /run/herocloud/users"),
     Kind("a user that is said to be somebody else's", "for file in /run/herocloud/users/*; do printf /nowhere/x >$file; done"),
     Kind("nothing said of which user a VM runs as", "rm {vm}/vmm/user"),

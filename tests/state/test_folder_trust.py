@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from herocloud.kits import access_lists
 from herocloud.model.errors import Refused
 from herocloud.state import folder_trust
+from tests.access_lists import give_access
 
 STACK = "stack: shop\nnetworks: {lan: {cidr: 10.42.0.0/24}}\n"
+_STATE_FILES = ("state.db", "state.db-wal", "state.lineage", "daemon.db", "host.yaml", "secret.key")
+_INNER_FILES = (*_STATE_FILES, "images/digests.json", "boot/.digests.json", "images/store/0a.raw", "volumes/shop/spare.raw")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give folders away")
 
 
@@ -67,6 +71,52 @@ def test_a_folder_inside_that_decides_what_runs_is_judged_too(reachable: Path, i
     reachable.chmod(0o700)
     # Where nobody else can enter, nobody else writes.
     folder_trust.require(reachable, with_vms=True)
+
+
+@pytest.mark.world
+@pytest.mark.parametrize("inner", [*_INNER_FILES, "volumes/shop", "images/store", "images/names/shop", "locks"])
+def test_what_decides_what_runs_is_refused_by_plan_and_apply_when_others_may_write_to_it(reachable: Path, inner: str) -> None:
+    place = reachable / inner
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if inner in _INNER_FILES:
+        place.touch(mode=0o600)
+    else:
+        place.mkdir(mode=0o700)
+    assert folder_trust.find(reachable) == []
+    place.chmod(0o722)
+    (found,) = folder_trust.find(reachable)
+    assert f"everybody may write to `{place}`" in found.detail
+    # An apply plans first; the files of volumes, of which there are many, are looked at there alone.
+    if not inner.startswith("volumes/shop/"):
+        with pytest.raises(Refused):
+            folder_trust.require(reachable, with_vms=True)
+
+
+@pytest.mark.world
+@pytest.mark.parametrize("inner", [".", "vms", "volumes", "state.db", "volumes/shop/spare.raw"])
+def test_a_list_of_access_that_lets_others_write_counts_as_open(reachable: Path, inner: str) -> None:
+    place = reachable / inner
+    for folder in ("vms", "volumes/shop"):
+        (reachable / folder).mkdir(parents=True, exist_ok=True)
+    for name in ("state.db", "volumes/shop/spare.raw"):
+        (reachable / name).touch(mode=0o600)
+    give_access(place, access_lists.READ)
+    assert folder_trust.find(reachable) == []
+    give_access(place, access_lists.WRITE)
+    (found,) = folder_trust.find(reachable)
+    assert f"user 65534 may write to `{place.resolve()}`" in found.detail
+
+
+@pytest.mark.world
+def test_a_list_of_access_that_lets_others_in_is_no_closed_folder(reachable: Path) -> None:
+    (reachable / "vms").mkdir()
+    (reachable / "state.db").touch(mode=0o600)
+    (reachable / "vms").chmod(0o777)
+    reachable.chmod(0o700)
+    assert folder_trust.find(reachable) == []
+    give_access(reachable, access_lists.ENTER)
+    (found,) = folder_trust.find(reachable)
+    assert f"everybody may write to `{reachable / 'vms'}`" in found.detail
 
 
 def test_a_folder_that_was_closed_once_is_refused_when_it_is_opened_again_with_a_state(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import access_lists, deciding_paths
 from herocloud.kits.jsons import Part
 from herocloud.model import powers
 from herocloud.providers.vmm import folders, grants, users
@@ -24,7 +25,7 @@ _WRITTEN = frozenset({"serial.log", "events", "vmm.log", "firmware.fd"})
 """What a VMM or its attendant writes beside the mark of its VM."""
 _SEED = "seed.iso"
 _BOOT = "boot"
-_DECIDING = ("vms", "images", "volumes", _BOOT, f"{_BOOT}/contents")
+_WRITING = 0o022
 _MOST = 3
 """Flaws that are named; who sees these looks at the others as well."""
 
@@ -92,9 +93,7 @@ class AccessLook:
         folder = self._data / _BOOT / sid
         yield from _of_folder(folder, 0o710 if user.is_own else 0o700, None, user.gid if user.is_own else None)
         for path, _, status in _files_in(folder):
-            mode, word = stat.S_IMODE(status.st_mode), _foreign(status, {os.geteuid()})
-            if word or mode & 0o022:
-                yield Flaw(path, word or _say(mode), functools.partial(_set, os.geteuid(), -1, mode & ~0o022))
+            yield from _of_own(path, status, _WRITING)
 
     def _runtime_flaws(self, sid: str, user: User) -> Iterator[Flaw]:
         folder = folders.runtime_folder(self._data, sid)
@@ -106,8 +105,24 @@ class AccessLook:
 
     @functools.cached_property
     def _data_flaws(self) -> tuple[Flaw, ...]:
-        """Return what is wrong with the folders of the data folder that decide what VMs see."""
-        return tuple(flaw for name in _DECIDING for flaw in _of_folder(self._data / name, 0o755, None))
+        """Return what is wrong with what decides in the data folder what runs and what VMs see."""
+        return tuple(self._find_data_flaws())
+
+    def _find_data_flaws(self) -> Iterator[Flaw]:
+        for name in (*deciding_paths.FOLDERS, *deciding_paths.FILES, *deciding_paths.of_contents(self._data)):
+            with contextlib.suppress(OSError):
+                path = f"{self._data}/{name}"
+                status = os.lstat(path)
+                if stat.S_ISDIR(status.st_mode):
+                    yield from _of_folder(Path(path), 0o755, None)
+                else:
+                    yield from _of_own(path, status, _WRITING)
+        for name in deciding_paths.of_volumes(self._data):
+            with contextlib.suppress(OSError):
+                path = f"{self._data}/{name}"
+                status = os.lstat(path)
+                # Whose it is says the VM that it is given to.
+                yield from _of_own(path, status, 0o037, status.st_uid)
 
     @functools.cached_property
     def _shared_flaws(self) -> tuple[Flaw, ...]:
@@ -115,7 +130,15 @@ class AccessLook:
         passing = 0o711 if os.geteuid() == 0 else 0o700
         root = folders.runtime_root(self._data)
         wanted = ((root.parent, 0o755), (root, passing), (root.parent / "orders", 0o700))
-        return tuple(flaw for folder, mode in wanted for flaw in _of_folder(folder, mode, None))
+        found = [flaw for folder, mode in wanted for flaw in _of_folder(folder, mode, None)]
+        for folder in (root.parent / "users", root.parent / "closed"):
+            found += _of_folder(folder, 0o700, None)
+            for path, _, status in _files_in(folder):
+                found += _of_own(path, status, 0o077)
+        with contextlib.suppress(OSError):
+            lock = f"{root.parent}/network.lock"
+            found += _of_own(lock, os.lstat(lock), 0o077)
+        return tuple(found)
 
 
 def _of_folder(folder: Path, most: int, owner: int | None, group: int | None = None, least: int = 0) -> Iterator[Flaw]:
@@ -126,12 +149,13 @@ def _of_folder(folder: Path, most: int, owner: int | None, group: int | None = N
     except OSError:
         return
     found = stat.S_IMODE(status.st_mode)
-    word = _foreign(status, {owner})
+    stranger = _stranger(str(folder), status, access_lists.WRITE, {owner}, {group})
+    word = _foreign(status, {owner}) or stranger
     if not stat.S_ISDIR(status.st_mode):
         return
     if most & 0o050 and status.st_gid in (0, os.getegid()):
         # With an umask of 002 the group of the user may write, which is that user's own.
-        most |= 0o020
+        most |= 0 if stranger else 0o020
     if not word and group is not None and status.st_gid != group:
         word = f"of group {status.st_gid}"
     wanted = found & most | least
@@ -144,8 +168,9 @@ def _of_file(path: str, status: os.stat_result, user: User, owner: int | None, r
     if not stat.S_ISREG(status.st_mode):
         return
     mode, ours = stat.S_IMODE(status.st_mode), os.geteuid()
-    word = _foreign(status, {ours, user.uid} if owner is None else {owner})
     readers = {user.gid, user.shared, os.getegid(), 0}
+    word = _foreign(status, {ours, user.uid} if owner is None else {owner})
+    word = word or _stranger(path, status, access_lists.READ | access_lists.WRITE, {user.uid}, readers)
     opened = mode & 0o137 if status.st_gid in readers else mode & 0o177
     if owner is not None and mode & 0o600 != 0o600:
         word = word or _say(mode)
@@ -160,6 +185,27 @@ def _of_file(path: str, status: os.stat_result, user: User, owner: int | None, r
         yield Flaw(path, word or _say(mode), functools.partial(_set, ours, reader, 0o640))
     else:
         yield Flaw(path, word or _say(mode), functools.partial(_set, -1 if status.st_uid in (ours, user.uid) else ours, -1, wanted))
+
+
+def _of_own(path: str, status: os.stat_result, closed: int, owner: int | None = None) -> Iterator[Flaw]:
+    """Yield what is wrong with a file that only its owner changes; `closed` are the rights that nobody else has."""
+    if not stat.S_ISREG(status.st_mode):
+        return
+    mode, owner = stat.S_IMODE(status.st_mode), os.geteuid() if owner is None else owner
+    if status.st_gid in (0, os.getegid()) and closed == _WRITING:
+        closed = 0o002
+    stranger = _stranger(path, status, access_lists.WRITE, {owner}, set())
+    word = _foreign(status, {owner}) or stranger
+    if word or mode & closed:
+        closed |= _WRITING if stranger else 0
+        yield Flaw(path, word or _say(mode), functools.partial(_set, owner, -1, mode & ~closed))
+
+
+def _stranger(path: str, status: os.stat_result, rights: int, users: set[int], groups: set[int | None]) -> str:
+    """Say whom a list of access lets in."""
+    trusted = {group for group in groups if group is not None} | {0, os.getegid()}
+    who = access_lists.find_strangers(path, status, rights, users | {0, os.geteuid()}, trusted)
+    return f"open to {who}" if who else ""
 
 
 def _foreign(status: os.stat_result, owners: set[int]) -> str:
@@ -177,6 +223,7 @@ def _set(owner: int, group: int, mode: int, descriptor: int) -> None:
     if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and status.st_uid not in (os.geteuid(), owner):
         # A second name of somebody's file is not a reason to give that away.
         return
+    access_lists.remove(str(place))
     os.chown(place, owner, group)
     place.chmod(mode)
 
