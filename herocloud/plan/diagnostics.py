@@ -29,6 +29,7 @@ _MISSING_ON_HOST = Finding("missing-on-host", "This host lacks something that th
 _CANNOT_CHANGE = Finding("cannot-change", "This change cannot be made")
 _DATA_WITHOUT_NAME = Finding("data-without-name", "Data of a running VM would be lost")
 _DATA_WITHOUT_NAME_KNOWN = Finding("data-without-name", "Data of a running VM is lost", Severity.WARNING)
+_DATA_CUT_OFF = Finding("data-cut-off", "Data of a running VM is lost")
 _NOT_A_DISK = Finding("not-a-disk", "What lies there is not a disk")
 _UNKNOWN_EXPRESSION = Finding("unknown-expression", "The expression has no value")
 _CANNOT_REPLACE = Finding("cannot-replace", "Only VMs can be replaced")
@@ -277,6 +278,16 @@ def data_without_name(address: str, part: Part, source: str, *, users: Sequence[
     if stands and users:
         save = f"`herocloud vm restart {users[0]}` goes on with what lies there now; to keep what the guest has: {save}"
     return (_DATA_WITHOUT_NAME_KNOWN if asked else _DATA_WITHOUT_NAME).at(detail, address, hint=save)
+
+
+def data_cut_off(address: str, part: Part, before: int, users: Sequence[str], snapshots: Sequence[str]) -> Diagnostic:
+    """Tell that the file of a disk was cut while a VM has it open."""
+    sized = f"from {sizes.format_size(before)} to {sizes.format_size(part['size'])}"
+    detail = f"The file `{part['path']}` of `{address}` was cut {sized} while {_all(users)} had it open: what lay beyond is lost."
+    again = f"`herocloud vm snapshot restore {users[0]} {snapshots[-1]}` then puts back what that snapshot has" if snapshots else ""
+    made = f"`herocloud apply --replace {address}` makes the VM again with a new disk" if address.startswith("vm.") else ""
+    zeros = f"`truncate -s {before} {part['path']}` in the data folder goes on with zeros where the data was"
+    return _DATA_CUT_OFF.at(detail, address, hint="; ".join(filter(None, (zeros, again, made))))
 
 
 def not_a_disk(address: str, part: Part) -> Diagnostic:

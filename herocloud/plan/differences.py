@@ -118,6 +118,8 @@ def _why_drifted(difference: Difference) -> str:
         return powers.WHY_KEPT.get(str(difference.before), "")
     if difference.path.startswith("machine.") and (why := powers.WHY_SEEN.get(difference.path.partition(".")[2])):
         return why
+    if difference.path in ("disk.size", "volume.size") and difference.before is not None and difference.before < (difference.after or 0):
+        return "cut outside herocloud; what lay beyond is lost"
     return powers.WHY.get(str(difference.before) if difference.path == "power" else "", "changed outside herocloud")
 
 

@@ -1,18 +1,22 @@
-"""Disks and volumes whose file was taken away or replaced behind our back.
+"""Disks and volumes whose file was taken away, replaced or cut behind our back.
 
 A running VM goes on with the file that it has open, which has no name any more: whatever would stop the VM would destroy its data. So no
 plan does that unasked. Where another plain file took the place and nobody has the old one open, that file is the disk from now on, and a
 plan takes it up like any other drift.
+
+Where the file was cut under a running VM, what lay beyond is lost already. To make it as large again would only hide that.
 """
 
 from collections.abc import Iterator, Mapping
 
 from herocloud.kits.jsons import Part
+from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address
 from herocloud.model.parts import ANOTHER, LOST, REPLACED
-from herocloud.model.worlds import Thing
-from herocloud.plan import diagnostics
+from herocloud.model.words import Action
+from herocloud.model.worlds import Record, Thing
+from herocloud.plan import diagnostics, snapshot_checks
 from herocloud.plan.changes import Decision
 from herocloud.plan.scope import PlanOptions
 
@@ -27,6 +31,28 @@ def find(things: Mapping[Address, Thing], decisions: Mapping[Address, Decision],
             users = [address] if name == "disk" else _users(address, things)
             if (address in decisions or any(user in decisions for user in users)) and not options.purge:
                 yield _report(address, part, str(word), users, options)
+
+
+def find_cut(
+    things: Mapping[Address, Thing], records: Mapping[Address, Record], decisions: Mapping[Address, Decision]
+) -> Iterator[Diagnostic]:
+    """Report every disk and volume that a plan would make as large again, and that was cut while a VM had it open."""
+    for address, decision in decisions.items():
+        record, thing = records.get(address), things.get(address)
+        if record is None or thing is None or not record.complete or decision.change.action not in _KEEPING:
+            continue
+        for name in ("disk", "volume"):
+            now, before = thing.parts.get(name), record.parts.get(name)
+            users = [user for user in ([address] if name == "disk" else _users(address, things)) if _is_alive(things[user])]
+            if now is not None and before is not None and users and "file" not in now and now["size"] < before["size"]:
+                yield diagnostics.data_cut_off(address, now, before["size"], users, snapshot_checks.names_of(things[users[0]].parts))
+
+
+_KEEPING = (Action.UPDATE, Action.REBOOT)
+
+
+def _is_alive(vm: Thing) -> bool:
+    return vm.parts.get("power") in powers.ALIVE
 
 
 def _report(address: Address, part: Part, word: str, users: list[Address], options: PlanOptions) -> Diagnostic:

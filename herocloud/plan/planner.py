@@ -100,6 +100,7 @@ def draft(
     found.extend(doubtful_values.find(changes, {address: resource.place for address, resource in inputs.resources.items()}))
     if seen is not None:
         found.extend(lost_files.find(seen.things.get(inputs.stack, {}), decisions, options))
+        found.extend(lost_files.find_cut(seen.things.get(inputs.stack, {}), inputs.records, decisions))
     if seen is not None and not options.destroy:
         found.extend(_about_peers(inputs, decisions, seen))
     # What is adopted was counted as filling slices before it had any.

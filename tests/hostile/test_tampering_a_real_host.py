@@ -527,6 +527,32 @@ def test_what_would_lose_data_is_refused_until_the_file_is_put_back(host: Host, 
     assert host.codes() == (0, 0)
 
 
+CUT = (
+    Kind("open root disk cut", lambda host: os.truncate(_root(host), 4 * 1024**2)),
+    Kind("open volume cut", lambda host: os.truncate(_volume(host), 4 * 1024**2)),
+)
+"""What has lost data already: the plan says so, and does not pass zeros for it unasked."""
+
+
+@pytest.mark.parametrize("kind", CUT, ids=_name)
+def test_what_was_cut_under_a_vm_is_said_to_be_lost_until_somebody_accepts_that(host: Host, kind: Kind) -> None:
+    path, address = (_root(host), "vm.web") if "root" in kind.name else (_volume(host), "volume.data")
+    host.tamper(kind)
+    try:
+        seen, applied = host.site("drift", "--detailed-exitcode"), host.site("apply", "-y")
+        assert (seen.returncode, applied.returncode) == (2, 1)
+        assert "size 8 MiB → 4 MiB" in seen.stdout
+        assert "cut outside herocloud; what lay beyond is lost" in applied.stdout + applied.stderr
+        assert f"`{address}` was cut from 8 MiB to 4 MiB while `vm.web` had it open: what lay beyond is lost" in applied.stderr
+        assert f"`truncate -s {8 * 1024**2} {path.relative_to(host.data)}`" in applied.stderr
+        assert path.stat().st_size == 4 * 1024**2
+        if address == "vm.web":
+            assert host.site("plan", "--replace", "vm.web").returncode == 0
+    finally:
+        os.truncate(path, 8 * 1024**2)
+    assert host.codes() == (0, 0)
+
+
 @pytest.mark.parametrize(("kind", "why"), HARMLESS, ids=lambda value: value.name if isinstance(value, Kind) else "")
 def test_what_is_harmless_changes_nothing(host: Host, kind: Kind, why: str) -> None:
     host.tamper(kind)
