@@ -3,6 +3,7 @@
 They lie in the runtime folder, which nobody else can write to and no reboot of the host leaves: they live as long as the process can.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,4 +41,5 @@ def forget(record: Path) -> None:
     for name, value in read(record):
         if name == "group":
             control_groups.remove(Path(value))
-    folders.orders_path(record).unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        folders.orders_path(record).unlink()
