@@ -24,6 +24,7 @@ from herocloud.providers.qemu import (
     hotplug,
     kvm_probe,
     layouts,
+    open_ports,
     qmp,
     queries,
 )
@@ -165,6 +166,7 @@ def prepare_again(place: Place, mark: Mark, given: Supplies) -> None:
     mark = boot_files.hold_again(place, mark, given, _firmware_of(place, mark, given))
     grants.give(place.data, place.sid, given.needs_of(boot_files.with_held(place.data, place.sid, mark.machine)))
     machine = command_inputs.machine_of(place, mark, given, kvm_probe.require_program(), str(mark.launched["accelerator"]))
+    open_ports.note(place.data, place.sid, machine.nics)
     launch.prepare(_launch_of(place, mark, machine, given))
 
 
@@ -194,6 +196,7 @@ def _start(place: Place, mark: Mark, work: Work, wanted: str, *, waits: bool = F
     said[supervision.GUARDED] = closed_host.close(place, mark.machine, given)
     mark = mark._replace(booted=identity.boot_id(), launched={**mark.launched, **said})
     marks.write(data, sid, mark)
+    open_ports.note(data, sid, machine.nics)
     faults.reached("qemu.vm.boot.marked")
     virtiofs.start(data, sid, mark.machine, place.owner.address)
     work.progress(f"starting QEMU with {accelerator.name.upper()}", None)

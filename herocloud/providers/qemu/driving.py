@@ -7,7 +7,7 @@ from pathlib import Path
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.model.steps import Step
-from herocloud.providers.qemu import boot, closed_host, hotplug, kvm_probe, memory_files, queries
+from herocloud.providers.qemu import boot, closed_host, hotplug, kvm_probe, memory_files, open_ports, queries
 from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
@@ -55,7 +55,9 @@ class _Control(Control):
 
     def machine(self, sid: str, mark: Mark) -> Part:
         """Return the machine of a living process as it really is."""
-        return queries.machine_part(mark.machine, boot.questions(self._folder, sid))
+        seen = boot.questions(self._folder, sid)
+        machine = queries.machine_part(mark.machine, seen)
+        return open_ports.with_flaw(self._folder, sid, machine, seen.ports if seen is not None else frozenset())
 
     def power(self, sid: str) -> str | None:
         """Return the power of a living process."""

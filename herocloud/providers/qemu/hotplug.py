@@ -14,7 +14,7 @@ from herocloud.kits import sizes
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import guest_agreement
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.qemu import additions, balloon, command_inputs, command_line, disk_chains, layouts, queries
+from herocloud.providers.qemu import additions, balloon, command_inputs, command_line, disk_chains, layouts, open_ports, queries
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
 from herocloud.providers.vmm import device_names, huge_pages
 from herocloud.providers.vmm.machine_place import Place
@@ -44,6 +44,7 @@ def bring(change: Change, machine: Part, target: Part, launched: Mapping[str, Js
     disk_chains.bring_back(change.talk, change.stopped)
     seen = queries.look(change.talk)
     additions.take_away(change.talk, seen.additions.beyond(machine["nics"], seen.devices))
+    open_ports.close(change.talk, seen.ports, [command_inputs.nic_of(change.supplies, key) for key in _kept_cards(change, machine, target)])
     for device in sorted(seen.devices):
         if device_names.leaves(device, target):
             _unplug(change, device)
@@ -99,6 +100,10 @@ def grow(talk: Talk, device: str, size: int) -> None:
     known = queries.look(talk).disks.get(device, {}).get("image", {}).get("virtual-size")
     if known is not None and known < size:
         talk.ask("block_resize", node_name=command_line.top_node_of(device), size=size)
+
+
+def _kept_cards(change: Change, machine: Part, target: Part) -> list[str]:
+    return [key for key in machine["nics"] if key in target["nics"] and key in change.supplies.attachments]
 
 
 def _refuse_fixed(change: Change, machine: Part, target: Part) -> None:

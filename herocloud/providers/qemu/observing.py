@@ -63,7 +63,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     }
     if not alive:
         return parts
-    from herocloud.providers.qemu import command_inputs, qmp, queries, vitals
+    from herocloud.providers.qemu import command_inputs, open_ports, qmp, queries, vitals
     from herocloud.providers.vmm import files, folders, responsiveness, virtiofs
     from herocloud.providers.vmm.machine_look import MachineLook
 
@@ -77,8 +77,10 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
         control = command_inputs.sockets_of(folder, vm.sid).control
         can_act = seen is not None and control.exists()
         unheard = "running" if can_act else responsiveness.power_without_answer(folder, vm.sid, sockets[vm.sid], control)
+        machine = queries.machine_part(vm.mark.machine, seen)
+        machine = open_ports.with_flaw(folder, vm.sid, machine, seen.ports if seen is not None else frozenset())
         parts[vm.sid] = {
-            "machine": vm.with_flaws(machines.with_flaws(vm.sid, vm.mark, queries.machine_part(vm.mark.machine, seen))),
+            "machine": vm.with_flaws(machines.with_flaws(vm.sid, vm.mark, machine)),
             "power": vitals.power_of(folder, vm.sid, vm.mark, seen) if unheard == "running" else unheard,
         }
         vitals.note(folder, vm.sid, vm.owner.address, vm.mark, seen)

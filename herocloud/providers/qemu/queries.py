@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import powers
-from herocloud.providers.qemu import additions, balloon, block_nodes, command_line
+from herocloud.providers.qemu import additions, balloon, block_nodes, command_line, open_ports
 from herocloud.providers.qemu.additions import Additions
 from herocloud.providers.qemu.qmp import Question, Talk
 from herocloud.providers.vmm import device_names
@@ -39,6 +39,7 @@ QUESTIONS = (
     balloon.QUESTION,
     block_nodes.QUESTION,
     *additions.QUESTIONS,
+    open_ports.QUESTION,
 )
 
 NOT_BEGUN = ("prelaunch", "inmigrate")
@@ -67,6 +68,8 @@ class Look(NamedTuple):
     nodes: block_nodes.Nodes = ()
     """What its disks are read and written through."""
     additions: Additions = Additions()
+    ports: frozenset[open_ports.Port] = frozenset()
+    """Those of the host that lead to its cards."""
 
     @property
     def power(self) -> str:
@@ -92,12 +95,24 @@ def read(answers: Sequence[Json] | None) -> Look | None:
                 require(answer, shape, question.command, _REQUIRED)
     except BadAnswer:
         return None
-    status, cpus, blocks, devices, memory, limits, asked, nodes, *added = all_answers
+    status, cpus, blocks, devices, memory, limits, asked, nodes, *added, ports = all_answers
     disks = {_device_of(block): block.get("inserted") or {} for block in blocks or ()}
     names = frozenset(device["name"] for device in devices or ())
     full = not any(block.get("io-status") == "failed" for block in blocks or ())
     found = additions.read(added)
-    return Look(status["status"], cpus or (), disks, names, memory or 0, limits or {}, full, balloon.read(asked), nodes or (), found)
+    return Look(
+        status["status"],
+        cpus or (),
+        disks,
+        names,
+        memory or 0,
+        limits or {},
+        full,
+        balloon.read(asked),
+        nodes or (),
+        found,
+        open_ports.read(ports),
+    )
 
 
 def look(talk: Talk) -> Look:

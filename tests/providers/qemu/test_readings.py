@@ -2,8 +2,10 @@
 
 import pytest
 
-from herocloud.providers.qemu import additions, block_nodes, queries
+from herocloud.providers.qemu import additions, block_nodes, open_ports, queries
 from herocloud.providers.qemu.additions import Additions
+from herocloud.providers.qemu.command_line import Nic
+from herocloud.providers.qemu.open_ports import Port
 
 _DATA = "/var/lib/herocloud"
 _ROOT, _SEED, _VOLUME = f"{_DATA}/vms/v1/root.raw", f"{_DATA}/vms/v1/seed.iso", f"{_DATA}/volumes/shop/data.raw"
@@ -90,8 +92,27 @@ def test_what_a_machine_has_beyond_its_own_is_told(answers, words) -> None:
     assert additions.read(answers).beyond(["nic.0"]).words == words
 
 
+_PORTS = (
+    "Hub -1 (net-nic-0):\r\n"
+    "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
+    "  TCP[HOST_FORWARD]  17       127.0.0.1  9798       10.0.2.15    80     0     0\r\n"
+    "  UDP[HOST_FORWARD]  18               *  5353       10.0.2.15    53     0     0\r\n"
+    "  TCP[ESTABLISHED]   19       10.0.2.15 40000         1.2.3.4   443     0     0\r\n"
+    "Hub -1 (evil):\r\n"
+    "  TCP[HOST_FORWARD]  16               *  9797       10.0.2.15    80     0     0\r\n"
+)
+
+
+def test_ports_that_are_open_are_told_as_they_were_asked_for() -> None:
+    card = {"tcp": Port("net-nic-0", "tcp", "127.0.0.1", 9798), "udp": Port("net-nic-0", "udp", "", 5353)}
+    assert open_ports.read(_PORTS) == {*card.values(), Port("evil", "tcp", "", 9797)}
+    forwards = [{"str": "tcp:127.0.0.1:9798-10.0.2.15:80"}, {"str": "udp::5353-10.0.2.15:53"}]
+    assert open_ports.asked_for([Nic("nic.0", "", None, user={"hostfwd": forwards}), Nic("nic.1", "", "tap")]) == set(card.values())
+    assert open_ports.read(None) == open_ports.read("nonsense") == frozenset()
+
+
 def test_an_odd_answer_to_these_questions_does_not_make_a_machine_one_that_does_not_answer() -> None:
-    answers = [{"status": "running"}, [], [], [], None, None, None, SOUND, "x", ["y"]]
+    answers = [{"status": "running"}, [], [], [], None, None, None, SOUND, "x", ["y"], 7]
     seen = queries.read(answers)
     assert seen is not None
     assert seen.additions == Additions([], [], [])

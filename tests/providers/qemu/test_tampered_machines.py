@@ -1,5 +1,6 @@
 """What somebody does to a running machine through QEMU's own interface is seen, and put right without losing what its guest wrote."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,10 @@ import pytest
 
 from herocloud.model import powers
 from herocloud.model.errors import Permanent
+from herocloud.model.ids import Address
+from herocloud.providers.devices import Forward
 from herocloud.providers.qemu import boot
+from herocloud.providers.seam import Attachment, UserNetwork
 from herocloud.providers.vmm import folders
 
 _WRITTEN = b"\x41" * 512
@@ -91,6 +95,32 @@ def test_a_machine_that_writes_into_another_file_is_neither_changed_nor_stopped(
     with boot.open_talk(bench.data, "v1") as talk:
         talk.ask("qom-set", path="/machine/peripheral/volume-data", property="drive", value="n-volume-data")
     _heal(bench, part)
+
+
+def test_ports_that_nobody_asked_for_are_closed_and_the_others_stay(bench, machine) -> None:
+    network = UserNetwork("10.9.0.0/24", "10.9.0.1", False, (Forward("tcp", "127.0.0.1", _free_port(), 80),))
+    bench.attachments = {"nic.0": Attachment("02:00:00:00:00:01", Address("vm.web"), ("10.9.0.2",), network)}
+    made = machine(nics=["nic.0"])
+    bench.do("vm.create", None, made)
+    bench.power("vm.boot", "stopped", "running")
+    assert bench.see() == {"machine": made, "power": "running"}
+    port, another = _free_port(), _free_port()
+    with boot.open_talk(bench.data, "v1") as talk:
+        for where in (f"127.0.0.1:{port}", f":{another}"):
+            assert talk.ask("human-monitor-command", command_line=f"hostfwd_add net-nic-0 tcp:{where}-10.9.0.2:22") == ""
+    words = [f"port {number} (tcp) open to net-nic-0" for number in (another, port)]
+    assert bench.see()["machine"] == {**made, powers.ADDED: ", ".join(words)}
+    _heal(bench, made)
+    with boot.open_talk(bench.data, "v1") as talk:
+        told = talk.ask("human-monitor-command", command_line="info usernet")
+    assert told.count("HOST_FORWARD") == 1
+    assert f" {network.forwards[0].host_port} " in told
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def test_a_limit_and_a_job_that_nobody_asked_for_are_taken_away(bench, part) -> None:
