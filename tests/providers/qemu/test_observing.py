@@ -124,7 +124,7 @@ def test_sockets_that_are_gone_leave_a_vm_that_can_be_ended(bench, machine) -> N
     part = machine()
     _run(bench, part)
     shutil.rmtree(folders.runtime_folder(bench.data, "v1"))
-    assert bench.see() == {"machine": part, "power": "running"}
+    assert bench.see() == {"machine": part, "power": powers.UNRESPONSIVE}
     bench.power("vm.stop", "running", "stopped")
     assert "SIGTERM" in bench.told
     assert bench.see()["power"] == "stopped"
