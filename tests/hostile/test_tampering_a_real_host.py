@@ -212,6 +212,8 @@ _SERVER = '{"execute": "nbd-server-start", "arguments": {"addr": {"type": "inet"
 
 HEALED = (
     Kind("tap down", "ip link set {tap} down"),
+    Kind("tap without a carrier", "ip link set {tap} carrier off"),
+    Kind("tap without a carrier that is down", "ip link set {tap} carrier off down"),
     Kind("tap out of its bridge", "ip link set {tap} nomaster"),
     Kind("tap with another MTU", "ip link set {tap} mtu 1300"),
     Kind("tap with an MTU too small for IPv6", "ip link set {tap} mtu 1000"),

@@ -23,7 +23,7 @@ _OPERATING = b"\x06"
 _NUMBER = struct.Struct("=I")
 _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOR, _GET_QUEUE = 18, 22, 26, 30, 38
 _SKIP_STATISTICS = struct.pack("=HHI", 8, 29, 1 << 3)
-_OF_LINK = frozenset({1, 3, 4, 10, 16, 18, 20, 43})
+_OF_LINK = frozenset({1, 3, 4, 10, 16, 18, 20, 33, 43})
 """IFLA_ADDRESS, IFNAME, MTU, MASTER, OPERSTATE, LINKINFO, IFALIAS, XDP."""
 _OF_INFO = frozenset({1, 2, 4, 5})
 """IFLA_INFO_KIND, DATA, SLAVE_KIND, SLAVE_DATA."""
@@ -73,6 +73,8 @@ class Link(NamedTuple):
     multi_queue: bool = False
     owner: int | None = None
     """The user who may open a tap."""
+    carrier: bool = True
+    """Whether it is plugged in. A tap is while somebody has it open."""
     odd: tuple[str, ...] = ()
     """Settings of a bridge, of a port or of frames at their entry that are not those of a new one; we never set them."""
 
@@ -197,6 +199,7 @@ def _link(body: bytes) -> Link:
         hairpin=any(port.get(4, b"")),
         multi_queue=any(tun.get(7, b"")),
         owner=_NUMBER.unpack(tun[1])[0] if 1 in tun else None,
+        carrier=any(seen.get(33, b"\1")),
         odd=(
             *bridge_settings.odd_of_bridge(bridge),
             *bridge_settings.odd_of_port(port, works=seen.get(16) == _OPERATING),

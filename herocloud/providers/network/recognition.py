@@ -108,6 +108,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "guard": None if whole else "changed" if guarded else "missing",
         "bridge": None if master and master == bridge else master.name if master else "none",
         "up": None if link.up else False,
+        "carrier": False if scene.is_unplugged(link) else None,
         "mtu": link.mtu if master and link.mtu != master.mtu else None,
         "isolated": link.isolated if port and link.isolated is not port.isolated else None,
         "hairpin": link.hairpin if port and link.hairpin is not port.hairpin else None,

@@ -25,6 +25,7 @@ from herocloud.providers.network import (
     narrower_routes,
     network_rules,
     nftables,
+    tap_holders,
     tap_rules,
 )
 from herocloud.providers.network.dumps import Address, Link, Queue, Route
@@ -78,15 +79,17 @@ class Scene:
         rename: Callable[[str, Mark], Mark] = lambda _name, mark: mark,
         user: int | None = None,
         is_vm_user: Callable[[str, int], bool] = lambda _name, _user: False,
+        is_held: Callable[[str], bool] = lambda _name: False,
     ) -> None:
         """Arrange the interfaces. `rename` knows what the owner of an interface is called now.
 
-        `user` runs herocloud and so gets new taps; `is_vm_user` knows the user of the VM of a tap, who gets it when the VM starts.
+        `user` runs herocloud and so gets new taps; `is_vm_user` knows the user of the VM of a tap, who gets it when the VM starts, and
+        `is_held` whether that VM has it open.
         """
         self._sources = sources
         self.renamed = rename
         """Return the mark of an interface, by its name, as its owner is called now."""
-        self._user, self._is_vm_user = user, is_vm_user
+        self._user, self._is_vm_user, self._is_held = user, is_vm_user, is_held
         self.links = links
         self.by_name = {link.name: link for link in links}
         self.by_number = {link.number: link for link in links}
@@ -99,6 +102,10 @@ class Scene:
     def may_own(self, tap: str, owner: int | None) -> bool:
         """Return whether a tap may belong to this user."""
         return self._user is None or owner == self._user or (owner is not None and self._is_vm_user(tap, owner))
+
+    def is_unplugged(self, tap: Link) -> bool:
+        """Return whether somebody took a tap its carrier that a VM has open: not one frame passes."""
+        return not tap.carrier and self._is_held(tap.name)
 
     @property
     def network_rules(self) -> Rules:
@@ -321,8 +328,8 @@ def look(
         table_hooks.read,
         entries=fixed_entries.dump,
     )
-    rename, is_vm_user = partial(_renamed, folder / "vms", memory), partial(_is_user_of, folder)
-    return Scene(dumps.dump_links() if links is None else links, sources, rename, user, is_vm_user)
+    rename, is_vm_user, is_held = partial(_renamed, folder / "vms", memory), partial(_is_user_of, folder), partial(_is_held, folder)
+    return Scene(dumps.dump_links() if links is None else links, sources, rename, user, is_vm_user, is_held)
 
 
 def _is_of_tap(chain: str, hook: Hook | None) -> bool:
@@ -333,6 +340,11 @@ def _is_of_tap(chain: str, hook: Hook | None) -> bool:
 def _is_user_of(folder: Path, tap: str, user: int) -> bool:
     match = _OF_VM.match(tap)
     return match is not None and users.is_user(folder, match.group(1), user)
+
+
+def _is_held(folder: Path, tap: str) -> bool:
+    match = _OF_VM.match(tap)
+    return match is not None and tap_holders.holds(folder, match.group(1), tap)
 
 
 def _renamed(vms: Path, memory: Memory, name: str, mark: Mark) -> Mark:

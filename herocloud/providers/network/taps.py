@@ -113,6 +113,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
         again = link is not None and bool(link.odd)
         if again:
             wires.leave_bridge(number)
+        if link is not None and scene.is_unplugged(link):
+            wires.plug_in(number)
         port = marks.read_port(bridge.alias)
         wires.set_tap(number, marks.write_mark(mark, purpose), mac, bridge, port, new=tap is not None or again)
 
