@@ -86,6 +86,9 @@ def is_user(data: Path, sid: str, number: int) -> bool:
 
 def _of_process(data: Path, sid: str, written: User) -> User | None:
     """Return the user of the process of a VM; nothing where none is proven to run, and while it has not become its user yet."""
+    # Asked as often while a VM starts, when there is no record yet: a path of Python takes longer than the answer.
+    if not os.access(f"{folders.machine_folder(data, sid)}/{identity.RECORD}", os.F_OK):
+        return None
     known = identity.read(identity.record_path(data, sid))
     found = None if known is None else _ids_of(known.pid)
     if known is None or found is None:
