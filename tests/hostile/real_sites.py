@@ -11,8 +11,11 @@ from tests.guests.conftest import Namespace, Site
 
 
 @contextmanager
-def real_site(folders: pytest.TempPathFactory, *programs: str) -> Iterator[Site]:
-    """Give a site with nothing on it yet; skips where a program or the rights are missing. What runs on it is the caller's to end."""
+def real_site(folders: pytest.TempPathFactory, *programs: str, groups: bool = False) -> Iterator[Site]:
+    """Give a site with nothing on it yet; skips where a program or the rights are missing. What runs on it is the caller's to end.
+
+    `groups` says that its VMs come into control groups of the host.
+    """
     for program in ("qemu-system-x86_64", "nft", "ip", "unshare", "nsenter", *programs):
         if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
             pytest.skip(f"needs the program `{program}`")
@@ -22,7 +25,7 @@ def real_site(folders: pytest.TempPathFactory, *programs: str) -> Iterator[Site]
     # A VM's own user passes through the folders of the test.
     for above in (folder, folder.parent):
         above.chmod(0o755)
-    inside = Namespace()
+    inside = Namespace(groups=groups)
     try:
         yield Site(folder, "qemu", inside.prefix)
     finally:

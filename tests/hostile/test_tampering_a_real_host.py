@@ -167,13 +167,17 @@ def _write(name: str, text: str) -> Callable[[Host], None]:
     return act
 
 
+def _wait_until_started(host: Host) -> None:
+    known = identity.read(host.vm / "vmm/process")
+    assert known is not None
+    wait_until(lambda: not responsiveness.is_starting(known), "the VMM to be older than one that starts")
+
+
 def _unlink_sockets(names: str) -> Callable[[Host], None]:
     """Remove sockets of the VMM, whose folder is in the namespace alone, once it is old enough to be expected to answer."""
 
     def act(host: Host) -> None:
-        known = identity.read(host.vm / "vmm/process")
-        assert known is not None
-        wait_until(lambda: not responsiveness.is_starting(known), "the VMM to be older than one that starts")
+        _wait_until_started(host)
         host.shell(f"rm /run/herocloud/*/{host.vm.name}/{names}")
 
     return act
@@ -208,6 +212,30 @@ _OVERLAY = (
     '"snapshot-node-name": "over", "format": "qcow2"}}'
 )
 _SERVER = '{"execute": "nbd-server-start", "arguments": {"addr": {"type": "inet", "data": {"host": "0.0.0.0", "port": "10809"}}}}'
+
+
+def _groups(host: Host) -> list[Path]:
+    words = host.site.run("sh", "-c", "cat /run/herocloud/orders/*").stdout.split("\0")
+    found = [Path(value).parent for name, value in zip(words[::2], words[1::2], strict=False) if name == "group"]
+    if not found:
+        pytest.skip("no control group can be made here")
+    return found
+
+
+def _leave_group(host: Host) -> None:
+    _wait_until_started(host)
+    for group in _groups(host):
+        (group.parent.parent / "cgroup.procs").write_text(str(host.process()))
+
+
+def _unlimit(*names: str) -> Callable[[Host], None]:
+    def act(host: Host) -> None:
+        for group in _groups(host):
+            for path in (group / name for name in names):
+                if path.exists():
+                    path.write_text("-1" if path.name == "memory.limit_in_bytes" else "max")
+
+    return act
 
 
 HEALED = (
@@ -268,6 +296,9 @@ HEALED = (
     Kind("keeper with other orders", "for file in /run/herocloud/orders/*; do printf 'word\\0-S\\0' >>$file; done"),
     Kind("keeper without orders", "rm /run/herocloud/orders/*"),
     Kind("orders that others may write", "chmod 666 /run/herocloud/orders/*"),
+    Kind("VMM out of its control group", _leave_group),
+    Kind("control group without a limit on memory", _unlimit("memory.max", "memory.limit_in_bytes")),
+    Kind("control group with another limit on processes", _unlimit("pids.max")),
     Kind("no runtime folder of orders", "rm -r /run/herocloud/orders"),
     Kind("keeper that is told to leave it", _write("process.restart", "no\n")),
     Kind("keeper that is told to start it at other times", _write("process.restart", "on-failure\n")),
@@ -437,7 +468,7 @@ HARMLESS = (
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     made: Any = None
-    with real_site(tmp_path_factory, "tc", "bridge", "sysctl") as site:
+    with real_site(tmp_path_factory, "tc", "bridge", "sysctl", groups=True) as site:
         try:
             made = Host(site)
             yield made

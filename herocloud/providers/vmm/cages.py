@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from herocloud.kits.jsons import Part
 from herocloud.providers.vmm import control_groups, folders, namespace_filter, program_files, users
+from herocloud.providers.vmm.control_groups import Limits
 from herocloud.providers.vmm.users import Range, User
 
 DEVICES = ("/dev/kvm", "/dev/net/tun", "/dev/vhost-net", "/dev/vhost-vsock")
@@ -68,7 +69,7 @@ class Cage(NamedTuple):
         """Yield what `jail` has to do; `grouped` says that somebody else has put the process into a control group with limits."""
         yield "confined", ""
         yield from namespace_filter.orders()
-        limits = control_groups.Limits(self.memory, _MOST_PROCESSES, self.weight)
+        limits = Limits(self.memory, _MOST_PROCESSES, self.weight)
         have = control_groups.share if self.is_beside else control_groups.make
         joined = have(self.group, limits) if self.group and not grouped else ()
         for path in joined:
@@ -128,9 +129,15 @@ def cage_of(data: Path, sid: str, machine: Part, program: str, opened: Opened) -
         awaits=opened.sockets,
         devices=DEVICES,
         group=group_of(data, sid),
-        memory=machine["memory"] if machine["hugepages"] else machine["boot_memory"] + (machine["hotplug"] or 0) + _BESIDE_MEMORY,
-        weight=100 * (machine["vcpus"] + 1),
+        memory=(limits := limits_of(machine)).memory,
+        weight=limits.weight,
     )
+
+
+def limits_of(machine: Part) -> Limits:
+    """Return what the VMM of a machine may take."""
+    memory = machine["memory"] if machine["hugepages"] else machine["boot_memory"] + (machine["hotplug"] or 0) + _BESIDE_MEMORY
+    return Limits(memory, _MOST_PROCESSES, 100 * (machine["vcpus"] + 1))
 
 
 def beside(data: Path, sid: str, program: str, reads: Sequence[Path] = ()) -> Cage:

@@ -71,6 +71,44 @@ def remove(joined: Path) -> None:
     _weigh(joined.parent.parent)
 
 
+def is_group(joined: Path) -> bool:
+    """Return whether a file is one that `make` returns."""
+    return _ROOT in joined.parents and joined.parent.parent.name == _OURS
+
+
+def holds(joined: Path, process: int) -> bool:
+    """Return whether a process is in a group, by the file that `make` returned for it."""
+    first, end = joined.relative_to(_ROOT).parts[0], f"/{_OURS}/{joined.parent.name}"
+    controller = "" if first == _OURS else first
+    for line in _read(Path(f"/proc/{process}/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(",") and path.endswith(end):
+            return True
+    return False
+
+
+def differs(joined: Path, limits: Limits) -> bool:
+    """Return whether a group sets other limits on memory and processes than these."""
+    return any(_begins(f"{joined.parent}/{name}").strip() not in (value.encode(), b"") for name, value in _bounds(limits))
+
+
+def put_back(joined: Path, limits: Limits, process: int) -> None:
+    """Have a process in a group again, with its limits on memory and processes."""
+    joined.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for name, value in _bounds(limits):
+        with contextlib.suppress(FileNotFoundError):
+            _put(joined.parent / name, value)
+    _put(joined, str(process))
+
+
+def _bounds(limits: Limits) -> Iterator[tuple[str, str]]:
+    """Yield the files of both versions that bound what a group takes; a group has those of its controllers."""
+    if limits.memory is not None:
+        yield "memory.max", str(limits.memory)
+        yield "memory.limit_in_bytes", str(limits.memory)
+    yield "pids.max", str(limits.processes)
+
+
 def version() -> int | None:
     """Return which version of control groups can be used here; nothing when none can."""
     for controllers, folder in _places():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from herocloud.kits.jsons import Part
 from herocloud.model import powers
-from herocloud.providers.vmm import identity, launch, log_bounds, responsiveness, standing_orders
+from herocloud.providers.vmm import group_look, identity, launch, log_bounds, responsiveness, standing_orders
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.restarter import VmmRestarter
 
@@ -30,6 +30,8 @@ def with_flaws(data: Path, sid: str, machine: Part) -> Part:
         found[powers.KEEPER] = flaw
     if _is_unbounded(data, sid):
         found[powers.LOG] = powers.LOG_UNBOUNDED
+    if flaw := group_look.flaw(data, sid, machine):
+        found[powers.LIMITS] = flaw
     return {**machine, **found} if found else machine
 
 
@@ -46,6 +48,7 @@ def give_back(data: Path, sid: str, machine: Part) -> None:
         launch.keep(record, kept=True)
         if process is not None:
             _adopt(data, sid, record)
+    group_look.give_back(data, sid, machine)
     if process is not None and _is_unbounded(data, sid):
         keeper = launch.keeper_of(record)
         _bound_log(record, keeper if keeper is not None and identity.is_alive(keeper) else process, identity.unit(data, sid))
