@@ -10,7 +10,7 @@ from pathlib import Path
 VMS, VOLUMES, MACHINE = "vms", "volumes", "vmm"
 FOLDERS = (VMS, "images", "images/store", "images/names", "images/locks", VOLUMES, "boot", "boot/contents", "locks")
 FILES = (
-    *(f"{name}.db{more}" for name in ("state", "daemon", "simulator") for more in ("", "-wal", "-shm")),
+    *(f"{name}.db{more}" for name in ("state", "daemon") for more in ("", "-wal", "-shm")),
     *("state.lineage", "state.serial", "secret.key", "host.yaml", "lock"),
     *("images/digests.json", "boot/.digests.json"),
 )

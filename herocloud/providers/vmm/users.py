@@ -198,10 +198,15 @@ def any_taken(data: Path, wanted: Range | None = None) -> bool:
 
 
 def _is_run_by(numbers: Range) -> bool:
-    """Return whether any process belongs to a user of a range."""
+    """Return whether any process of this network namespace belongs to a user of a range."""
+    here = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116  (as below)
     for entry in os.scandir("/proc"):
         with contextlib.suppress(OSError):
-            if entry.name.isdecimal() and numbers.first < entry.stat().st_uid < numbers.first + numbers.size - for_tools(numbers):
+            if (
+                entry.name.isdecimal()
+                and numbers.first < entry.stat().st_uid < numbers.first + numbers.size - for_tools(numbers)
+                and os.stat(f"{entry.path}/ns/net").st_ino == here  # noqa: PTH116  (a path is made for every process otherwise)
+            ):
                 return True
     return False
 
