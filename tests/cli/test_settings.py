@@ -28,9 +28,12 @@ def test_the_environment_stands_above_the_host_file(herocloud: Any, shop: Path, 
 
 
 def test_the_command_line_stands_above_the_environment(herocloud: Any, shop: Path) -> None:
+    elsewhere = herocloud.folder / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (elsewhere / "host.yaml").write_text("name: node7\nsimulated: {memory: 64 GiB, disk: 1 TiB, cpus: 16}\n")
     ran = herocloud("plan", "--data-dir", "elsewhere", environment={"HEROCLOUD_DATA_DIR": "nowhere"})
     assert ran.code == 0
-    assert "host node1" not in ran.out
+    assert "host node7" in ran.out
     assert herocloud("apply", "--parallelism", "2", "-y", environment={"HEROCLOUD_PARALLELISM": "many"}).code == 0
 
 
