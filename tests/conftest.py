@@ -25,7 +25,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 pytest_plugins = ["tiers", "tiny", "stand_in_host"]
 
-# What folders of tests allow to others is part of what is tested, and does not depend on who runs them.
+# Fixtures of whole modules come before the one for each test.
 os.umask(0o022)
 
 HOST_FILE = """\
@@ -122,6 +122,12 @@ def _call(main: Callable[[], object]) -> int:
         print(code, file=sys.stderr)  # noqa: T201  (this is what the interpreter does with a text)
         return 1
     return int(code or 0)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> None:
+    """Let every test begin with the usual umask: what its folders allow to others is part of what is tested."""
+    os.umask(0o022)
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,11 @@ def _codes(raised: "pytest.ExceptionInfo[Refused]") -> list[str]:
 
 
 def test_a_key_is_32_bytes_that_only_its_owner_reads(tmp_path: Path) -> None:
-    os.umask(0)
-    public = keys.create(tmp_path, "host")
+    before = os.umask(0)
+    try:
+        public = keys.create(tmp_path, "host")
+    finally:
+        os.umask(before)
     path = keys.path_of(tmp_path, "host")
     assert (path.stat().st_mode & 0o7777, path.stat().st_size) == (0o600, 32)
     assert path.parent.stat().st_mode & 0o7777 == 0o700
