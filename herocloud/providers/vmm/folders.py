@@ -8,7 +8,6 @@ serial log. Sockets lie in a folder that a reboot empties, under a short digest 
 import functools
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,6 +101,9 @@ def make_runtime_folder(data: Path, sid: str) -> Path:
 
 def remove_runtime_folder(data: Path, sid: str) -> None:
     """Remove the sockets of a VM, and the folders above them that hold nothing more."""
+    # Loaded when it is needed: it brings lzma along, and most that ask for a folder remove none.
+    import shutil
+
     folder = runtime_folder(data, sid)
     shutil.rmtree(folder, ignore_errors=True)
     try:
