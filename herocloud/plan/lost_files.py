@@ -44,7 +44,10 @@ def find_cut(
         for name in ("disk", "volume"):
             now, before = thing.parts.get(name), record.parts.get(name)
             users = [user for user in ([address] if name == "disk" else _users(address, things)) if _is_alive(things[user])]
-            if now is not None and before is not None and users and "file" not in now and now["size"] < before["size"]:
+            if now is None or before is None or not users or "file" in now or now["size"] >= before["size"]:
+                continue
+            # Where only the record was changed there is nothing to make larger.
+            if any(step.part == name and step.after and step.after["size"] > now["size"] for step in decision.steps):
                 yield diagnostics.data_cut_off(address, now, before["size"], users, snapshot_checks.names_of(things[users[0]].parts))
 
 
