@@ -86,7 +86,7 @@ def is_user(data: Path, sid: str, number: int) -> bool:
 
 def _of_process(data: Path, sid: str, written: User) -> User | None:
     """Return the user of the process of a VM; nothing where none is proven to run, and while it has not become its user yet."""
-    # Asked as often while a VM starts, when there is no record yet: a path of Python takes longer than the answer.
+    # A boot asks this about twenty times before there is a record, and building a Path costs more than the check.
     if not os.access(f"{folders.machine_folder(data, sid)}/{identity.RECORD}", os.F_OK):
         return None
     known = identity.read(identity.record_path(data, sid))
