@@ -8,6 +8,7 @@ import collections
 import io
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,6 +41,21 @@ _FILTERS = (
     (re.compile(r"\b[0-9a-f]{16,64}\b"), "<digest>"),
 )
 """What differs between two runs that did the same: moments, identities and digests over them."""
+
+
+def _links_of_ours() -> frozenset[str]:
+    return frozenset(name for _, name in socket.if_nameindex() if name.startswith(("hb-", "hc-")))
+
+
+_BEFORE = _links_of_ours()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail where tests leave bridges or taps on this host: what comes after would see them. Workers end before who counts."""
+    left = sorted(_links_of_ours() - _BEFORE) if not hasattr(session.config, "workerinput") else []
+    if left:
+        print(f"\nThe tests left on this host: {', '.join(left)}. Remove what is of no VM of yours with `ip link del NAME`.")  # noqa: T201
+        session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

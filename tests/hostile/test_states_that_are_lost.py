@@ -44,9 +44,13 @@ def seen(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{stack}/{address}", dict(thing.parts)
 
 
-def require_nothing_twice(folder: Path, machines: int) -> None:
+def machines_of(folder: Path) -> dict[str, dict[str, Any]]:
     # Taps of other data folders on this host have no machine here.
-    found = {name: parts for name, parts in seen(folder) if "machine" in parts}
+    return {name: parts for name, parts in seen(folder) if "machine" in parts}
+
+
+def require_nothing_twice(folder: Path, machines: int) -> None:
+    found = machines_of(folder)
     assert len(found) == machines
     nics = [part for parts in found.values() for key, part in parts.items() if key.startswith("nic.")]
     held = [(part["network"], part["address"]) for part in nics]
@@ -106,4 +110,4 @@ def test_a_real_host_is_taken_over_too(stand_in: Any, tmp_path: Path) -> None:
     require_nothing_twice(stand_in.data_folder, 3)
     # Another state's marks would be refused by the next change.
     stand_in.done("destroy", "-y", "-q")
-    assert set(seen(stand_in.data_folder)) == set()
+    assert machines_of(stand_in.data_folder) == {}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.apply import executor
+from herocloud.apply import executor, workers
 from herocloud.apply.steering import Options
 from herocloud.model.hosts import Host, Slice
 from herocloud.model.ids import slice_sid
@@ -212,8 +212,10 @@ def live(site: Site, write: Write, hypervisor: str, mode: str) -> None:
     ],
 )
 def test_stacks_are_made_changed_and_removed_and_everybody_stays_in_its_own_folder(
-    site: Site, write: Write, hypervisor: str, mode: str, makers: set[str]
+    site: Site, write: Write, hypervisor: str, mode: str, makers: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A thread stays in the namespace in which it began: those of an earlier apply would make taps and bridges on the host itself.
+    monkeypatch.setattr(workers, "_hire", lambda work: threading.Thread(target=work, daemon=True).start())
     if hypervisor == "qemu" and kvm_probe.find_program() is None:
         pytest.skip(f"needs {kvm_probe.missing()}")
     if mode == "bridge" and (lacking := ability.missing()):

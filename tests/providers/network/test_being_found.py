@@ -1,6 +1,7 @@
 """The engine finds the provider by its name and role, and loads pyroute2 only once something is changed."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,8 @@ def test_looking_and_opening_load_neither_pyroute2_nor_asyncio(tmp_path: Path) -
     heavy = {"pyroute2", "asyncio", "pydantic"}
     assert (sorted(heavy & set(looked)), sorted(heavy & set(opened))) == ([], [])
     # A host without networks is looked at without a program being started.
-    assert "subprocess" not in looked
+    if not any(name.startswith(("hb-", "hc-")) for _, name in socket.if_nameindex()):
+        assert "subprocess" not in looked
 
 
 def test_the_tables_by_which_leftovers_are_noticed_are_those_of_the_rules() -> None:
