@@ -187,13 +187,11 @@ class Jobs:
             raise error_answers.refuse(deployment.slice_in_use(taken))
 
     def _work_off(self, lane: str) -> None:
+        """Run the jobs of a lane until none is left; nobody else runs any of it meanwhile."""
+        with self._turn:
+            waiting = self._lanes[lane]
         while True:
-            with self._turn:
-                waiting = self._lanes[lane]
-                if not waiting:
-                    del self._lanes[lane]
-                    return
-                run, work = waiting[0]
+            run, work = waiting[0]
             try:
                 self._execute(run, work)
             except BaseException as error:
@@ -202,6 +200,10 @@ class Jobs:
                     self._drop(run, error_answers.defect(error, f"job {run.id}"))
             with self._turn:
                 waiting.popleft()
+                # In the same turn: who finds an empty lane takes it for one that nobody works off, and would have its job run twice.
+                if not waiting:
+                    del self._lanes[lane]
+                    return
 
     def _execute(self, run: Run, work: Callable[[Run], Json]) -> None:
         try:

@@ -1,7 +1,10 @@
 """Jobs and the requests that race with their ends: whatever comes first counts, and one that has ended stays as it is."""
 
 import asyncio
+import queue
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -103,3 +106,55 @@ def test_callers_that_wait_are_answered_also_when_the_end_of_a_job_cannot_be_wri
     asked = daemon.call("stop_vm", sid=sid)
     assert daemon.call("wait_job", job_id=asked["job_id"], timeout=30)["status"] == "running"
     assert not jobs._runs, "the next daemon finds the row open, and nobody waits for this one"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.002)
+
+
+class WatchedTurn:
+    """The turn of the jobs; tells after each time that somebody left it."""
+
+    def __init__(self, turn: Any, left: Callable[[], None]) -> None:
+        self._turn, self._left = turn, left
+
+    def __enter__(self) -> None:
+        self._turn.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._turn.release()
+        self._left()
+
+
+def test_a_job_that_is_asked_for_in_the_moment_of_the_last_one_s_end_runs_once(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, executed, again = daemon.service.jobs, [], threading.Event()
+    asked, answers = threading.Event(), queue.SimpleQueue[Any]()
+    execute = jobs._execute
+
+    def count(run: Any, work: Any) -> None:
+        executed.append(run.id)
+        if executed.count(run.id) > 1:
+            again.set()
+        elif asked.is_set() and not again.is_set():
+            # Whoever else runs it has come before it ends.
+            assert again.wait(SECONDS)
+        execute(run, work)
+
+    def ask_in_between() -> None:
+        if not asked.is_set() and any(not lane for lane in list(jobs._lanes.values())):
+            asked.set()
+            answers.put(daemon.call("deploy_vm", name="web", slice_sid="s2", image="tiny"))
+
+    monkeypatch.setattr(jobs, "_execute", count)
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=SECONDS)["sid"]
+    monkeypatch.setattr(jobs, "_turn", WatchedTurn(jobs._turn, ask_in_between))
+    first = daemon.call("delete_vm", sid=sid, wait=SECONDS)
+    wait_until(lambda: asked.is_set() or not jobs._lanes)
+    second = answers.get(timeout=SECONDS) if asked.is_set() else daemon.call("deploy_vm", name="web", slice_sid="s2", image="tiny")
+    second = daemon.call("wait_job", job_id=second["job_id"], timeout=SECONDS)
+    assert (second["status"], second["error"]) == ("done", None)
+    third = daemon.call("stop_vm", sid=second["sid"], wait=SECONDS)
+    assert [executed.count(job["job_id"]) for job in (first, second, third)] == [1, 1, 1]
