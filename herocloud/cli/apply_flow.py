@@ -16,7 +16,7 @@ from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.operations import apply as operation
 from herocloud.operations import approval as operations_approval
-from herocloud.operations import stack_plans, trials, unfinished
+from herocloud.operations import resumption, stack_plans, trials, unfinished
 from herocloud.operations.apply import Applied, Recovered
 from herocloud.operations.approval import Question
 from herocloud.operations.callers import Approver, How
@@ -233,10 +233,7 @@ def resume(
             return exit_codes.code_of(error)
         if recovered is None:
             if not call.json:
-                name = failed()
-                ways = f"`herocloud apply` does what is left, `herocloud undo {name}` takes back what it did"
-                why = f"`{name}` did not succeed, and nothing of it waits. {ways}" if name else "the last apply came to its end"
-                call.screen.result(f"There is nothing to resume: {why}.")
+                call.screen.result(resumption.say_nothing_to_resume(failed()))
             return exit_codes.DONE
         presentation.export_result(exports, recovered.plan, recovered.result)
         return tell_result(call, streams, recovered.plan, recovered.result, last=True)

@@ -1,5 +1,6 @@
 """Resuming: an apply that did not end is finished or taken back, once somebody has approved what is left of it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from herocloud.apply.inspection import Rest
@@ -19,8 +20,7 @@ def resume(
     pending = unfinished.choose(folder, which, stack)
     if pending is None:
         if rollback:
-            failed = last_failed(folder, stack)
-            raise Refused([_over(failed) if failed else _NOTHING])
+            raise nothing_to_take_back(last_failed(folder, stack))
         return None
     return go_on(folder, pending, how, approver, rollback=rollback)
 
@@ -73,16 +73,32 @@ def _describe(folder: Path, pending: Pending, *, rollback: bool) -> Rest:
     return rest
 
 
-def last_failed(folder: Path, stack: str | None) -> str:
-    """Return the name of the newest apply where it did not succeed; nothing where it did. Nothing of either waits."""
+def last_failed(folder: Path, stack: str | None, hidden: Collection[int] = ()) -> str:
+    """Return the name of the newest apply where it did not succeed; nothing where it did. Nothing of either waits.
+
+    `hidden` are the serials of applies that whoever asks may not know of.
+    """
     from herocloud.state import store
 
     opened = store.open_state(folder, write=False)
     if opened is None:
         return ""
     with opened:
-        last = next((past for past in opened.undoable() if stack in (None, past.stack) and not past.in_passing), None)
+        seen = (past for past in opened.undoable() if past.serial not in hidden)
+        last = next((past for past in seen if stack in (None, past.stack) and not past.in_passing), None)
     return apply_id(last.apply) if last is not None and last.status == "partial" else ""
+
+
+def say_nothing_to_resume(failed: str) -> str:
+    """Say that no apply waits, and what leads on from the last one where it did not succeed."""
+    ways = f"`herocloud apply` does what is left, `herocloud undo {failed}` takes back what it did"
+    why = f"`{failed}` did not succeed, and nothing of it waits. {ways}" if failed else "the last apply came to its end"
+    return f"There is nothing to resume: {why}."
+
+
+def nothing_to_take_back(failed: str) -> Refused:
+    """Refuse to take back what does not wait; `failed` names the last apply where it did not succeed."""
+    return Refused([_over(failed) if failed else _NOTHING])
 
 
 def _over(failed: str) -> Diagnostic:

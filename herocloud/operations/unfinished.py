@@ -5,7 +5,7 @@ command asks the world how far its open steps came, says so, and stops.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,13 +76,7 @@ def choose(folder: Path, which: str | None, stack: str | None) -> Pending | None
     """Return the apply that is meant: by its name, by its plan, or the only one of the stack or of all; nothing when there is none."""
     every = list_unfinished(folder)
     if which is not None:
-        number = apply_number(which)
-        found = [pending for pending in every if pending.number == number or (len(which) >= 4 and pending.plan.startswith(which))]
-        if not found:
-            names = ", ".join(f"`{pending.id}`" for pending in every) or "none"
-            detail = f"No apply `{which}` waits to be resumed. Unfinished applies: {names}."
-            raise Refused([Diagnostic("not-unfinished", "No such unfinished apply", detail, hint=_OVER)])
-        return found[-1]
+        return named(every, which)
     found = [pending for pending in every if stack in (None, pending.stack)]
     if not found:
         # With a stack file at hand, an apply of another stack is the next best guess, as long as there is only one.
@@ -92,6 +86,17 @@ def choose(folder: Path, which: str | None, stack: str | None) -> Pending | None
         names = ", ".join(f"`{one.id}` of stack `{one.stack}`" for one in found)
         raise Refused([Diagnostic("which-apply", "Several applies are unfinished", f"There are {names}.", hint="name one of them")])
     return found[-1] if found else None
+
+
+def named(every: Sequence[Pending], which: str) -> Pending:
+    """Return the one of these applies that goes by this name, or is of this plan."""
+    number = apply_number(which)
+    found = [pending for pending in every if pending.number == number or (len(which) >= 4 and pending.plan.startswith(which))]
+    if not found:
+        names = ", ".join(f"`{pending.id}`" for pending in every) or "none"
+        detail = f"No apply `{which}` waits to be resumed. Unfinished applies: {names}."
+        raise Refused([Diagnostic("not-unfinished", "No such unfinished apply", detail, hint=_OVER)])
+    return found[-1]
 
 
 def to_undo(folder: Path, which: str | None, stack: StackName | None = None) -> Pending | None:

@@ -39,6 +39,7 @@ _NOT_FOUND = frozenset(
         "unknown-snapshot",
         "unknown-serial",
         "nothing-to-undo",
+        "not-unfinished",
         "no-state",
     }
 )

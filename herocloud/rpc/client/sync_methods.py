@@ -571,7 +571,12 @@ class SyncMethods:
         secret: str = "",
         environment: dict[str, str] | None = None,
     ) -> JobInfo:
-        """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
+        """Finish an apply that did not end, or take it back.
+
+        Where nothing waits, nothing is done, the job is done, and its note says what leads on from an apply that
+        failed. There is nothing to take back then either, which is an error, and so is the name of an apply that does
+        not wait.
+        """
         return cast(
             "JobInfo",
             self.call(

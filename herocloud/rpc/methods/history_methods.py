@@ -8,8 +8,8 @@ from herocloud.kits.jsons import Json
 from herocloud.model.errors import Refused
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Record
-from herocloud.operations import apply, lookups, reversal, unfinished
-from herocloud.rpc import error_answers, infos, work
+from herocloud.operations import apply, lookups, resumption, reversal, unfinished
+from herocloud.rpc import advice, error_answers, infos, work
 from herocloud.rpc.answers import IdempotencyKey, JobInfo, LogEntry, OrphanInfo, Secret, UnfinishedInfo, Wait
 from herocloud.rpc.desk import Desk, secret_of
 from herocloud.rpc.error_codes import DOES_NOT_FIT, NOT_FOUND
@@ -185,22 +185,31 @@ def resume_stack(
     secret: Secret = "",
     environment: Environment = {},  # noqa: B006
 ) -> JobInfo:
-    """Finish an apply that did not end, or take it back. Where nothing waits, nothing is done."""
+    """Finish an apply that did not end, or take it back.
+
+    Where nothing waits, nothing is done, the job is done, and its note says what leads on from an apply that failed. There is nothing to
+    take back then either, which is an error, and so is the name of an apply that does not wait.
+    """
     digest = desk.digest(secret)
     waiting = [
         pending
         for pending in unfinished.waiting(desk.reader.pending(), None)
-        if pending.stack == stack and which in (None, pending.id) and infos.sees_apply(desk, pending, digest)
+        if pending.stack == stack and infos.sees_apply(desk, pending, digest)
     ]
-    owner = digest if waiting and not infos.sees_apply(desk, waiting[-1], desk.digest("")) else None
+    chosen = unfinished.named(waiting, which) if which is not None else waiting[-1] if waiting else None
+    failed = "" if chosen else resumption.last_failed(desk.folder, stack, _hidden(desk, digest))
+    if chosen is None and rollback:
+        raise resumption.nothing_to_take_back(failed)
+    owner = digest if chosen is not None and not infos.sees_apply(desk, chosen, desk.digest("")) else None
     approved = frozenset(Approval(word) for word in approve)
 
     def run_it(run: Run) -> Json:
-        if not waiting:
+        if chosen is None:
+            run.note(advice.in_methods(resumption.say_nothing_to_resume(failed)))
             return {"resumed": None}
         how = work.how_for(run, environment=environment)
         try:
-            recovered = apply.resume(desk.folder, how, work.within(approved), rollback=rollback, which=waiting[-1].id)
+            recovered = apply.resume(desk.folder, how, work.within(approved), rollback=rollback, which=chosen.id)
         finally:
             desk.sight.forget()
         if recovered is None:
