@@ -53,6 +53,8 @@ ATTENDANT = "attendant"
 """A field of a machine that is there only when it is wrong: what became of the process that reads its serial port."""
 SHARING = "sharing"
 """A field of a machine that is there only when it is wrong: what became of the daemons that serve its shares."""
+LOST_SHARES, SERVER_ENDED = "lost_shares", "its server ended"
+"""A field of a machine that is there only when it is wrong: shares that its guest has no more, because a daemon of them ended."""
 DISKS = "disks"
 """A field of a machine that is there only when it is wrong: what its disks are read and written through, which is not their own files."""
 ADDED = "added"
@@ -62,7 +64,9 @@ UNKEPT = "without a keeper"
 MARK, OWNER = "mark", "owner"
 """Fields of a machine that are there only when they are wrong: what became of the files that say what it is, and whose it is."""
 LOST = frozenset({MARK, OWNER})
-ONLY_SEEN = frozenset({KEEPER, LOG, HOST, CONNECTIONS, USER, LIMITS, FILES, LEAVING, BOOTS, ATTENDANT, SHARING, DISKS, ADDED, *LOST})
+ONLY_SEEN = frozenset(
+    {KEEPER, LOG, HOST, CONNECTIONS, USER, LIMITS, FILES, LEAVING, BOOTS, ATTENDANT, SHARING, LOST_SHARES, DISKS, ADDED, *LOST}
+)
 """Fields of a machine that no target has: each says what is wrong with one that runs."""
 
 WHY = {
@@ -92,6 +96,7 @@ WHY_SEEN = {
     FILES: "owners and modes of its files let others in, or keep its VM out; they are set again",
     ATTENDANT: "nobody reads its serial port, or nobody would when that process ends; another one takes its place",
     SHARING: "a share has no daemon, or would have none when that ends; another one takes its place",
+    LOST_SHARES: "the daemon of a share ended, and its guest lost the share with it; it boots again",
     DISKS: "what its guest writes goes elsewhere, and is lost when its process ends; it is written back into its own disks",
     ADDED: "somebody gave its hypervisor a way in or out that it does not have; it is taken away",
     BOOTS: "it would boot something else when it is started again; its copy is made again",

@@ -26,6 +26,7 @@ from herocloud.model.powers import (
     LEAVING,
     LIMITS,
     LOG,
+    LOST_SHARES,
     MARK,
     ONLY_SEEN,
     OWNER,
@@ -82,7 +83,8 @@ MACHINE_PATHS = {
     "balloon": "memory_options.balloon", "thp": "memory_options.thp", BOOTS: "restart",
     "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart", LOG: "restart",
     HOST: "restart", CONNECTIONS: CONNECTIONS, USER: "restart", FILES: "restart", LIMITS: "restart", LEAVING: LEAVING,
-    ATTENDANT: "restart", SHARING: "restart", DISKS: "restart", ADDED: "restart", MARK: "restart", OWNER: "restart",
+    ATTENDANT: "restart", SHARING: "restart", LOST_SHARES: LOST_SHARES, DISKS: "restart",
+    ADDED: "restart", MARK: "restart", OWNER: "restart",
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",
 }  # fmt: skip
 """Which field of the stack file each value of a machine comes from, so that drift is judged by the same table."""

@@ -7,7 +7,7 @@ the program that runs them: a second copy would one day promise something else.
 from collections.abc import Mapping
 
 from herocloud.kits.jsons import Json, Part, Spec
-from herocloud.model import guest_agreement
+from herocloud.model import guest_agreement, powers
 from herocloud.model.hosts import MEMORY_BLOCK
 from herocloud.model.words import Impact
 from herocloud.providers.seam import Verdict
@@ -24,6 +24,7 @@ EVERYWHERE: Mapping[str, Verdict] = {
     "memory_options.balloon": LIVE,
     "root_disk": POWER_CYCLE,
     "shares": Verdict(Impact.REBOOT, "needs a power-cycle: a share cannot be unplugged safely"),
+    powers.LOST_SHARES: Verdict(Impact.REBOOT, "needs a power-cycle: a guest finds a share again when it boots"),
     "user_data": READ_AT_BOOT,
     "ssh_keys": READ_AT_BOOT,
     "env": READ_AT_BOOT,

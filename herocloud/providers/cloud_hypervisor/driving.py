@@ -20,7 +20,7 @@ from herocloud.providers.cloud_hypervisor.client import Lost, Refusal, Silent
 from herocloud.providers.cloud_hypervisor.device_changes import Change
 from herocloud.providers.cloud_hypervisor.observing import NAME
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import identity, machine_driver
+from herocloud.providers.vmm import identity, lost_shares, machine_driver
 from herocloud.providers.vmm.machine_driver import Control, MachineDriver
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
@@ -73,7 +73,9 @@ class _Control(Control):
 
     def machine(self, sid: str, mark: Mark) -> Part:
         """Return the machine of a living process as it really is."""
-        return readings.machine_part(mark.machine, live_view.look(self._folder, sid))
+        seen = live_view.look(self._folder, sid)
+        machine = readings.machine_part(mark.machine, seen)
+        return lost_shares.among_younger(self._folder, sid, machine) if seen is not None else machine
 
     def power(self, sid: str) -> str | None:
         """Return the power of a living process."""

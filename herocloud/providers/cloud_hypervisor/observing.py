@@ -68,7 +68,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     from concurrent.futures import ThreadPoolExecutor
 
     from herocloud.providers.cloud_hypervisor import attendance, file_layout, live_view, readings
-    from herocloud.providers.vmm import responsiveness, virtiofs
+    from herocloud.providers.vmm import lost_shares, responsiveness, virtiofs
     from herocloud.providers.vmm.machine_look import MachineLook
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
@@ -83,8 +83,11 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
             seen = live_view.look(folder, one.sid, responsiveness.PATIENCE)
             if seen is None and (before == math.inf or responsiveness.work_done(folder, one.sid) > before):
                 unheard = "running"
+        machine = readings.machine_part(one.mark.machine, seen)
+        if seen is not None:
+            machine = lost_shares.among_younger(folder, one.sid, machine)
         parts[one.sid] = {
-            "machine": one.with_flaws(machines.with_flaws(one.sid, one.mark, readings.machine_part(one.mark.machine, seen))),
+            "machine": one.with_flaws(machines.with_flaws(one.sid, one.mark, machine)),
             "power": seen.power if seen is not None else unheard,
         }
     machines.keep()

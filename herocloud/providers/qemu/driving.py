@@ -12,7 +12,7 @@ from herocloud.providers.qemu.hotplug import Change
 from herocloud.providers.qemu.observing import NAME
 from herocloud.providers.qemu.qmp import Lost, Refusal
 from herocloud.providers.seam import Work
-from herocloud.providers.vmm import machine_driver
+from herocloud.providers.vmm import lost_shares, machine_driver
 from herocloud.providers.vmm.machine_driver import Control, MachineDriver
 from herocloud.providers.vmm.machine_place import Place
 from herocloud.providers.vmm.marks import Mark
@@ -57,6 +57,8 @@ class _Control(Control):
         """Return the machine of a living process as it really is."""
         seen = boot.questions(self._folder, sid)
         machine = queries.machine_part(mark.machine, seen)
+        if seen is not None:
+            machine = lost_shares.among_unconnected(self._folder, sid, machine)
         return open_ports.with_flaw(self._folder, sid, machine, seen.ports if seen is not None else frozenset())
 
     def power(self, sid: str) -> str | None:

@@ -64,7 +64,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     if not alive:
         return parts
     from herocloud.providers.qemu import command_inputs, open_ports, qmp, queries, vitals
-    from herocloud.providers.vmm import files, folders, responsiveness, virtiofs
+    from herocloud.providers.vmm import files, folders, lost_shares, responsiveness, virtiofs
     from herocloud.providers.vmm.machine_look import MachineLook
 
     sockets = {vm.sid: command_inputs.sockets_of(folder, vm.sid).looking for vm in alive}
@@ -78,6 +78,8 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
         can_act = seen is not None and control.exists()
         unheard = "running" if can_act else responsiveness.power_without_answer(folder, vm.sid, sockets[vm.sid], control)
         machine = queries.machine_part(vm.mark.machine, seen)
+        if seen is not None:
+            machine = lost_shares.among_unconnected(folder, vm.sid, machine)
         machine = open_ports.with_flaw(folder, vm.sid, machine, seen.ports if seen is not None else frozenset())
         parts[vm.sid] = {
             "machine": vm.with_flaws(machines.with_flaws(vm.sid, vm.mark, machine)),

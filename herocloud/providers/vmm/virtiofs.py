@@ -102,6 +102,11 @@ def with_flaw(data: Path, sid: str, machine: Part) -> Part:
     return {**machine, powers.SHARING: said} if said else machine
 
 
+def running(data: Path, sid: str, number: int) -> Identity | None:
+    """Return the daemon of a share while it works."""
+    return identity.running(data, sid, f"{_NAME}{number}")
+
+
 def end(data: Path, sid: str) -> None:
     """End the daemons of a VM."""
     for lock in sorted(folders.machine_folder(data, sid).glob(f"{identity.RECORD}{_NAME}*.lock")):

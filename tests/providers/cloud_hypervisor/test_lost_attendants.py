@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from herocloud.model import powers
+from herocloud.providers.cloud_hypervisor import vmm_process
 from herocloud.providers.vmm import folders, identity, virtiofs
 from herocloud.providers.vmm.identity import Identity
 from tests.providers.cloud_hypervisor.conftest import until
@@ -139,24 +140,51 @@ def test_an_attendant_that_nobody_starts_again_is_seen_and_one_step_heals_it(ben
     nothing_is_left(bench)
 
 
-def test_a_share_whose_daemon_and_shell_died_is_seen_and_one_step_serves_it_again(bench: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    if bench.real:
-        pytest.skip("needs virtiofsd")
-    daemon = tmp_path / "virtiofsd"
-    daemon.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
-    daemon.chmod(0o755)
-    monkeypatch.setattr(virtiofs, "find_program", lambda: str(daemon))
+@pytest.fixture
+def share_daemon(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the real daemon serve the real program, and one that does nothing the stand-in."""
+    if bench.real and virtiofs.find_program() is None:
+        pytest.skip(f"needs the program `virtiofsd` ({virtiofs.MISSING})")
+    if not bench.real:
+        daemon = tmp_path / "virtiofsd"
+        daemon.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
+        daemon.chmod(0o755)
+        monkeypatch.setattr(virtiofs, "find_program", lambda: str(daemon))
+
+
+@pytest.mark.usefixtures("share_daemon")
+def test_a_share_whose_daemon_and_shell_died_is_seen_and_a_boot_serves_it_again(bench: Any, tmp_path: Path) -> None:
     shares = [{"path": str(tmp_path), "tag": tag} for tag in ("docs", "media")]
     bench.running(shares=shares)
     machine, vmm = bench.machine(shares=shares), bench.process
+    lost = {powers.LOST_SHARES: f"media: {powers.SERVER_ENDED}"}
     assert bench.see() == {"machine": machine, "power": "running"}
     untouched = identity.running(bench.data, "v1", "-share-0")
     _kill(_shell(bench, "process-share-1"), identity.running(bench.data, "v1", "-share-1"))
-    assert bench.see()["machine"] == {**machine, powers.SHARING: "media dead"}
-    bench.do("vm.update", bench.see()["machine"], machine)
-    assert bench.see() == {"machine": machine, "power": "running"}
+    assert bench.see()["machine"] == {**machine, powers.SHARING: "media dead", **lost}
+    bench.driver.perform(bench.work("vm.update", bench.see()["machine"], machine))
+    # There is a daemon again, which knows nothing of the guest.
+    assert bench.see() == {"machine": {**machine, **lost}, "power": "running"}
     assert bench.process == vmm
     assert identity.running(bench.data, "v1", "-share-0") == untouched
-    _kill(identity.running(bench.data, "v1", "-share-1"))
-    until(lambda: identity.running(bench.data, "v1", "-share-1") is not None, "it comes back by itself")
+    bench.power("vm.stop", "running", "stopped")
+    bench.do("vm.configure", {**machine, **lost}, machine)
+    bench.power("vm.boot", "stopped", "running")
+    assert bench.see() == {"machine": machine, "power": "running"}
+    nothing_is_left(bench)
+
+
+@pytest.mark.usefixtures("share_daemon")
+def test_a_guest_that_reboots_has_the_shares_whose_daemons_ended(bench: Any, tmp_path: Path) -> None:
+    shares = [{"path": str(tmp_path), "tag": "docs"}]
+    bench.running(shares=shares)
+    machine, vmm = bench.machine(shares=shares), bench.process
+    first = identity.running(bench.data, "v1", "-share-0")
+    _kill(first)
+    until(lambda: (found := identity.running(bench.data, "v1", "-share-0")) is not None and found != first, "it comes back by itself")
+    assert bench.see()["machine"] == {**machine, powers.LOST_SHARES: f"docs: {powers.SERVER_ENDED}"}
+    with vmm_process.open_client(bench.data, "v1") as client:
+        client.reboot()
+    assert bench.see() == {"machine": machine, "power": "running"}
+    assert bench.process == vmm
     nothing_is_left(bench)

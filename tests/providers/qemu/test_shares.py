@@ -1,5 +1,6 @@
 """A share has a daemon of its own, which starts before the VM, comes back when it ends, and goes with the VM."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -95,6 +96,31 @@ def test_a_host_without_the_program_says_what_to_install(bench, machine, monkeyp
     with pytest.raises(Permanent, match="install the package virtiofsd"):
         bench.do("vm.create", None, machine(shares=[{"path": "/srv", "tag": "a"}]))
     assert bench.see() == {}
+
+
+def test_a_share_is_lost_with_its_daemon_until_the_vm_boots_again(bench, machine, tmp_path, eventually) -> None:
+    if virtiofs.find_program() is None:
+        pytest.skip(f"needs the program `virtiofsd` ({virtiofs.MISSING})")
+    if os.geteuid() != 0:
+        pytest.skip("needs to be root: virtiofsd shares the files of all users")
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    bench.part = machine(shares=[{"path": str(folder), "tag": "shared"}, {"path": str(folder), "tag": "kept"}])
+    bench.do("vm.create", None, bench.part)
+    bench.power("vm.boot", "stopped", "running")
+    assert bench.see()["machine"] == bench.part
+    first = _daemon(bench)
+    identity.send(first, signal.SIGKILL)
+    assert eventually(lambda: (found := _daemon(bench)) is not None and found != first), "its shell starts another one"
+    lost = {**bench.part, powers.LOST_SHARES: f"shared: {powers.SERVER_ENDED}"}
+    assert eventually(lambda: bench.see()["machine"] == lost)
+    labeled = {**bench.part, "labels": {"tier": "data"}}
+    bench.do("vm.update", lost, labeled)
+    assert bench.see()["machine"] == {**labeled, powers.LOST_SHARES: f"shared: {powers.SERVER_ENDED}"}
+    bench.power("vm.stop", "running", "stopped")
+    assert bench.see()["machine"] == labeled
+    bench.power("vm.boot", "stopped", "running")
+    assert bench.see()["machine"] == labeled
 
 
 def test_orders_that_somebody_changed_show_and_are_written_again(shared) -> None:
