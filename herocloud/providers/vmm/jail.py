@@ -32,6 +32,7 @@ _BIND, _RECURSIVE, _PRIVATE, _DETACH = 4096, 16384, 1 << 18, 2
 _KEPT_FLAGS = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 """Flags of a mount as statvfs tells them, and as mount takes them: those that a host has set must not be taken away."""
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41}
+_KEYS, _NEW_KEYRING = {"x86_64": 250, "aarch64": 219, "riscv64": 219}, 1
 _DROP_BOUNDING, _NO_NEW_PRIVILEGES, _AMBIENT, _CLEAR_ALL = 24, 38, 47, 4
 _CAPABILITIES = 64
 _MAKE_RULES, _KEEP_TO_RULES, _SET_FILTER, _AS_FAST = 444, 446, 1, 4
@@ -329,13 +330,15 @@ def _become_user(orders: Orders) -> None:
     if "confined" not in orders:
         return
     _drop_bounding()
+    # The keys of who runs herocloud are open to whatever it starts, of any user, unless that has a keyring of its own.
+    _call("syscall", _KEYS.get(os.uname().machine, -1), _NEW_KEYRING, None, quietly=True)
     if "user" in orders:
         user, group = int(orders["user"][0]), int(orders["own-group"][0])
         os.setgroups([int(group) for group in orders.get("also-group", ())])
         os.setresgid(group, group, group)
         os.setresuid(user, user, user)
     _call("prctl", _AMBIENT, _CLEAR_ALL, 0, 0, 0, quietly=True)
-    _drop_own()
+    _call("capset", (0x20080522).to_bytes(4, sys.byteorder) + bytes(4), bytes(24), quietly=True)  # none; root has them until then
     _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _hide_abstract_sockets()
     _keep_to_filter(orders)
@@ -363,11 +366,6 @@ def _drop_bounding() -> None:
     for number in range(_CAPABILITIES):
         if _call("prctl", _DROP_BOUNDING, number, 0, 0, 0, quietly=True) < 0:
             break  # one that this kernel does not know, or the first one of somebody who may not
-
-
-def _drop_own() -> None:
-    """Take away the capabilities of this process, which root has until they are dropped."""
-    _call("capset", (0x20080522).to_bytes(4, sys.byteorder) + bytes(4), bytes(24), quietly=True)
 
 
 # The system.
