@@ -9,22 +9,24 @@ hypervisors and their companions get the same: resource limits, a control group,
 of its own, no capabilities, no way to get any, no open files but those that are meant for it, and an environment of one variable.
 
 All of it is one file with the standard library alone, and of that only what is small: this starts once per VM and has to be quick. `ctypes`
-takes longer to load than a cage to enter, and the part of it in C does what is needed here.
+takes longer to load than a cage to enter, and the part of it in C does what is needed here; so does `posix`, which is that of `os`.
 """
 
 import _ctypes
 import _frozen_importlib_external as _files
+import _stat as stat
 import errno
-import os
+import posix as os
 import resource
-import stat
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
 Orders = dict[str, list[str]]
+_NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # what names of files are written in
 
 _NEW_MOUNTS, _NEW_NAMES, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _NO_EXEC, _REMOUNT = 1, 2, 4, 8, 32
@@ -33,8 +35,7 @@ _KEPT_FLAGS = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 """Flags of a mount as statvfs tells them, and as mount takes them: those that a host has set must not be taken away."""
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41}
 _KEYS, _NEW_KEYRING = {"x86_64": 250, "aarch64": 219, "riscv64": 219}, 1
-_DROP_BOUNDING, _NO_NEW_PRIVILEGES, _AMBIENT, _CLEAR_ALL = 24, 38, 47, 4
-_CAPABILITIES = 64
+_DROP_BOUNDING, _NO_NEW_PRIVILEGES, _AMBIENT, _CLEAR_ALL, _CAPABILITIES = 24, 38, 47, 4, 64
 _MAKE_RULES, _KEEP_TO_RULES, _SET_FILTER, _AS_FAST = 444, 446, 1, 4
 _NO_ABSTRACT_SOCKETS = bytes(16) + (1).to_bytes(8, sys.byteorder)
 """Rules of Landlock: none for files, none for ports, and the scope of abstract sockets."""
@@ -44,10 +45,8 @@ _SETTINGS = ("ld.so.cache", "ld.so.conf", "nsswitch.conf", "resolv.conf", "hosts
 _HARMLESS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
 _KERNEL = ("/sys/class/net", "/sys/devices/virtual/net", "/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/kernel/mm")
 """What VMMs ask the kernel: whether a tap has several queues, which processors and huge pages there are."""
-_LOCK = 9
-"""The descriptor of the keeper's lock, which a VMM holds for as long as it lives."""
-_GIVEN = 3
-"""The descriptor of the socket that a program is handed."""
+_LOCK, _GIVEN = 9, 3
+"""The descriptors of the keeper's lock, which a VMM holds for as long as it lives, and of the socket that a program is handed."""
 
 
 class Failed(Exception):
@@ -88,23 +87,22 @@ def _run(path: str, record: str) -> "CodeType":
     _wait_for_sockets(orders)
     _lend(orders)
     if "view" in orders:
-        _see_only(orders, os.path.dirname(path))  # noqa: PTH120
+        _see_only(orders, path.rpartition("/")[0])
     _close_all(kept)
     _become_user(orders)
     os.umask(0o077)
     os.chdir("/")
     environment = dict(pair.split("=", 1) for pair in orders.get("environment", ()))
     if companion is None:
-        os.execve(orders["program"][0], orders["word"], environment)  # noqa: S606
+        os.execve(orders["program"][0], orders["word"], environment)
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update((name.encode(*_NAMES), value.encode(*_NAMES)) for name, value in environment.items())
     sys.argv = orders["word"]
     return companion
 
 
 def _load(path: str) -> "CodeType":
-    loader = _files.SourceFileLoader("__main__", path)
-    code = loader.get_code("__main__")
+    code = _files.SourceFileLoader("__main__", path).get_code("__main__")
     if code is None:
         raise Failed(f"`{path}` cannot be run")
     return code
@@ -117,7 +115,7 @@ def _read(path: str) -> Orders:
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid() or status.st_mode & 0o022 or not stat.S_ISREG(status.st_mode):
             raise Failed(f"`{path}` may be written by somebody else, so nothing is started from it")
-        fields = os.fsdecode(stream.read()).split("\0")
+        fields = stream.read().decode(*_NAMES).split("\0")
     orders: Orders = {}
     for name, value in zip(fields[::2], fields[1::2], strict=False):
         orders.setdefault(name, []).append(value)
@@ -129,7 +127,7 @@ def _note(record: str, orders: Orders, process: str = "self") -> None:
     with open("/proc/sys/kernel/random/boot_id") as boot, open(f"/proc/{process}/stat") as status:  # noqa: PTH123
         text = f"{boot.read().strip()}\n{orders['digest'][0]}\n{orders['socket'][0]}\n{status.read().strip()}\n"
     descriptor = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    os.write(descriptor, os.fsencode(text))
+    os.write(descriptor, text.encode(*_NAMES))
     os.close(descriptor)
 
 
@@ -138,13 +136,13 @@ def _listen(orders: Orders) -> set[int]:
     for path in orders.get("listen", ()):
         import socket
 
-        if os.path.lexists(path):
-            os.unlink(path)  # noqa: PTH108
+        if _mode(path, follow=False):
+            os.unlink(path)
         wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         wire.bind(path)
         if "listen-user" in orders:
             os.chown(path, int(orders["listen-user"][0]), -1)
-        os.chmod(path, 0o600)  # noqa: PTH101
+        os.chmod(path, 0o600)
         wire.listen(1)
         os.dup2(wire.detach(), _GIVEN)
         os.set_inheritable(_GIVEN, True)
@@ -210,23 +208,23 @@ def _see_only(orders: Orders, stage: str) -> None:
     _mount("tmpfs", stage, "tmpfs", _NO_SUID | _NO_EXEC, "mode=0755,size=4m,nr_inodes=8k")
     for name in _SYSTEM:
         path = f"/{name}"
-        if os.path.islink(path):  # noqa: PTH114
-            os.symlink(os.readlink(path), stage + path)  # noqa: PTH115, PTH211
-        elif os.path.isdir(path):  # noqa: PTH112
+        if stat.S_ISLNK(_mode(path, follow=False)):
+            os.symlink(os.readlink(path), stage + path)
+        elif stat.S_ISDIR(_mode(path)):
             _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES, recursive=True)
     for name in _SETTINGS:
         path = f"/etc/{name}"
-        if os.path.isfile(path):  # noqa: PTH113
+        if stat.S_ISREG(_mode(path)):
             _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC)
     for path in _KERNEL:
-        if os.path.isdir(path):  # noqa: PTH112
+        if stat.S_ISDIR(_mode(path)):
             _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC)
     for path in orders.get("read", ()):
         _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES)
     for path in orders.get("write", ()):
         _show_at(path, stage + path, _NO_SUID | _NO_DEVICES | _NO_EXEC)
     _make_devices(orders, stage)
-    os.makedirs(f"{stage}/proc", 0o755)  # noqa: PTH103
+    _make_folders(f"{stage}/proc")
     try:
         _mount("proc", f"{stage}/proc", "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC, "hidepid=2")
     except OSError as error:
@@ -243,30 +241,27 @@ def _see_only(orders: Orders, stage: str) -> None:
 
 def _wait_for_sockets(orders: Orders) -> None:
     """Wait for the sockets of companions: one that comes back together with its VM may need a moment."""
-    import time
-
     until = time.monotonic() + 5
     for path in orders.get("await", ()):
-        while not os.path.exists(path) and time.monotonic() < until:  # noqa: PTH110
+        while not _mode(path) and time.monotonic() < until:
             time.sleep(0.01)
 
 
 def _make_devices(orders: Orders, stage: str) -> None:
     """Make device nodes for this VM alone; where nodes cannot be made, the host's are shown."""
     user, group = (int(orders[name][0]) if name in orders else -1 for name in ("user", "own-group"))
-    os.makedirs(f"{stage}/dev", 0o755, exist_ok=True)  # noqa: PTH103
     nodes = [(f"/dev/{name}", os.makedev(*numbers), 0o666) for name, numbers in _HARMLESS.items()]
-    nodes += [(path, os.stat(path).st_rdev, 0o600) for path in orders.get("device", ()) if os.path.exists(path)]  # noqa: PTH110, PTH116
+    nodes += [(path, os.stat(path).st_rdev, 0o600) for path in orders.get("device", ()) if _mode(path)]
     for path, numbers, mode in nodes:
         target = stage + path
-        os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
+        _make_folders(target.rpartition("/")[0])
         try:
             os.mknod(target, stat.S_IFCHR | mode, numbers)
         except PermissionError:
-            if os.path.exists(path):  # noqa: PTH110
+            if _mode(path):
                 _show_at(path, target, _NO_SUID | _NO_EXEC)
             continue
-        os.chmod(target, mode)  # noqa: PTH101
+        os.chmod(target, mode)
         if mode == 0o600 and user >= 0:
             os.chown(target, user, group)
 
@@ -281,7 +276,7 @@ def _show_at(path: str, target: str, flags: int, *, recursive: bool = False) -> 
             _restrict(place, flags)
         except OSError:
             # Hidden by another mount, or of a kind that takes no flags: not seen at all is safe.
-            _call("umount2", os.fsencode(place), _DETACH, quietly=True)
+            _call("umount2", place.encode(*_NAMES), _DETACH, quietly=True)
 
 
 def _restrict(place: str, flags: int) -> None:
@@ -293,20 +288,30 @@ def _restrict(place: str, flags: int) -> None:
 
 def _mounts_below(folder: str) -> list[str]:
     """Return what is mounted below a folder: flags of the one above are not theirs."""
-    beginning = os.fsencode(folder) + b"/"
     with open("/proc/self/mountinfo", "rb") as stream:  # noqa: PTH123
         # Blanks and the like are written as numbers there. The codec for that takes longer to load than to do without.
         places = [line.split(b" ", 5)[4] for line in stream]
     places = [place.decode("unicode_escape").encode("latin-1") if b"\\" in place else place for place in places]
-    return [os.fsdecode(place) for place in places if place.startswith(beginning)]
+    return [place.decode(*_NAMES) for place in places if place.startswith(folder.encode(*_NAMES) + b"/")]
 
 
 def _make_place(path: str, target: str) -> None:
-    os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
-    if os.path.isdir(path):  # noqa: PTH112
-        os.makedirs(target, 0o755, exist_ok=True)  # noqa: PTH103
-    elif not os.path.exists(target):  # noqa: PTH110
+    _make_folders(target if stat.S_ISDIR(_mode(path)) else target.rpartition("/")[0])
+    if not _mode(target):
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+
+
+def _make_folders(path: str) -> None:
+    if not stat.S_ISDIR(_mode(path)):
+        _make_folders(path.rpartition("/")[0])
+        os.mkdir(path, 0o755)
+
+
+def _mode(path: str, *, follow: bool = True) -> int:
+    try:
+        return os.stat(path, follow_symlinks=follow).st_mode
+    except OSError:
+        return 0
 
 
 # The user: what a guest that got out would be.
@@ -314,16 +319,13 @@ def _make_place(path: str, target: str) -> None:
 
 def _close_all(kept: set[int]) -> None:
     try:
-        numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:
         numbers = list(range(3, 1024))
     for number in numbers:
         if number not in kept:
-            try:
-                os.close(number)
-            except OSError:
-                # The one that the list was read from.
-                continue
+            # Without a complaint: the list was read from one of them.
+            os.closerange(number, number + 1)
 
 
 def _become_user(orders: Orders) -> None:
@@ -382,7 +384,7 @@ class _Function(_ctypes.CFuncPtr):
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
-    words = [os.fsencode(source), os.fsencode(target), kind.encode() if kind else None, flags, options.encode() if options else None]
+    words = [source.encode(*_NAMES), target.encode(*_NAMES), kind.encode() if kind else None, flags, options.encode() if options else None]
     _call("mount", *words, about=target)
 
 

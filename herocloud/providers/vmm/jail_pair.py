@@ -6,7 +6,7 @@ holds a lock and has written down who it is before the VMM begins; a shell stand
 """
 
 import fcntl
-import os
+import posix as os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,4 +65,4 @@ def _fork(record: str, keeper: list[str], environment: list[str]) -> int | None:
         os.posix_spawn(keeper[0], keeper, dict(pair.split("=", 1) for pair in environment))
     except OSError as error:
         os.write(2, f"nothing works beside it: {error.strerror}\n".encode())
-    os._exit(0)
+    os._exit(0)  # noqa: SLF001  (the name it has in `os` too)
