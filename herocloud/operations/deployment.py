@@ -1,7 +1,7 @@
 """VMs that are asked for one by one: they make up the stack `imperative`, and go through the same planner and journal as any other."""
 
 import json
-import secrets
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -87,7 +87,7 @@ def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, 
     fields = {**wanted.fields, "image": wanted.image, "slice": list(wanted.slices)}
     # Double braces would be expressions over what others have here; what a caller sends is text. A word that nobody can guess stands for
     # them while the stack is read.
-    stand_in = f"braces-{secrets.token_hex(16)}"
+    stand_in = f"braces-{os.urandom(16).hex()}"
     text = json.dumps({"stack": STACK, "vms": {wanted.name: _replaced(fields, "{{", stand_in)}}, ensure_ascii=True)
     loaded = inputs.load(folder, Sources((_FROM_STDIN,), stdin=text), host.host)
     if loaded.desired is None:

@@ -37,10 +37,12 @@ def rules_of(data: Path, sid: str) -> "list[LandlockConfig]":
     """Return what the VMM of a machine may open beside the files that its configuration names; nothing where there is no Landlock."""
     if not is_there():
         return []
-    written = [folders.runtime_folder(data, sid), *_own_folders(data, sid), *(path for path in (_TUN,) if path.exists())]
+    has_view = users.of(data, sid).is_own and cages.can_mount()
+    own = [data] if has_view else _own_folders(data, sid)
+    written = [folders.runtime_folder(data, sid), *own, *(path for path in (_TUN,) if path.exists())]
     read = [path for path in (_CARDS,) if path.exists()]
     held = boot_files.folder_of(data, sid)
-    if not _has_view(data, sid) and held.exists():
+    if not has_view and held.exists():
         # A copy that is made again is another file, and a guest that restarts boots it.
         read.append(held)
     allowed = [*((path, "rw") for path in written), *((path, "r") for path in read)]
@@ -48,15 +50,8 @@ def rules_of(data: Path, sid: str) -> "list[LandlockConfig]":
 
 
 def _own_folders(data: Path, sid: str) -> Iterator[Path]:
-    if _has_view(data, sid):
-        yield data
-        return
     yield folders.machine_folder(data, sid).parent
     volumes = data / "volumes"
     # A rule is about a folder that exists: the first volume of a stack may come while this VM runs.
     volumes.mkdir(mode=0o711, exist_ok=True)
     yield volumes
-
-
-def _has_view(data: Path, sid: str) -> bool:
-    return users.of(data, sid).is_own and cages.can_mount()

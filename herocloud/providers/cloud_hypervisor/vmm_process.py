@@ -206,8 +206,8 @@ def _hand_over(place: Place, mark: Mark, given: Supplies) -> None:
     grants.give(data, sid, given.needs_of(boot_files.with_held(data, sid, mark.machine)))
     grants.give_folder(data, sid)
     log = folders.serial_log(data, sid)
-    for path in (log, log.with_name(f"{log.name}.1"), file_layout.event_file(data, sid), file_layout.log_file(data, sid)):
-        grants.give_file(data, sid, path)
+    written = (log, log.with_name(f"{log.name}.1"), file_layout.event_file(data, sid), file_layout.log_file(data, sid))
+    grants.give_files(data, sid, *written)
     attendance.let_look(data, sid)
 
 

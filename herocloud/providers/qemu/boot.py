@@ -215,9 +215,9 @@ def _hand_over(place: Place, mark: Mark, machine: Machine, given: Supplies) -> N
     data, sid = place.data, place.sid
     grants.give(data, sid, given.needs_of(boot_files.with_held(data, sid, mark.machine)))
     grants.give_folder(data, sid)
-    grants.give_file(data, sid, machine.sockets.log)
+    grants.give_files(data, sid, machine.sockets.log)
     if machine.firmware is not None:
-        grants.give_file(data, sid, machine.firmware[1])
+        grants.give_files(data, sid, machine.firmware[1])
 
 
 def _launch_of(place: Place, mark: Mark, machine: Machine, given: Supplies) -> Launch:

@@ -140,12 +140,22 @@ def make_own(folder: Path, mode: int) -> None:
 
 
 def _own(folder: Path, mode: int) -> None:
-    folder.mkdir(mode=mode, parents=True, exist_ok=True)
-    status = folder.lstat()
+    status = _look_at(folder)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        # Not tried before: it is nearly always there, and a `mkdir` that says so takes longer than a look.
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        status = folder.lstat()
     if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
         folder.chmod(mode)
     if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
         raise Permanent(f"`{folder}` belongs to somebody else; sockets of VMs cannot lie there")
+
+
+def _look_at(folder: Path) -> os.stat_result | None:
+    try:
+        return folder.lstat()
+    except FileNotFoundError:
+        return None
 
 
 def _cannot_make(folder: Path, error: OSError) -> Permanent:

@@ -77,16 +77,16 @@ def take_back(data: Path, sid: str, needs: Needs) -> None:
         _remember(data, sid, wanted & set(known))
 
 
-def give_file(data: Path, sid: str, path: Path) -> Path:
-    """Have a file that a VMM writes to beside its mark: the folder is ours, so it has to be there before."""
+def give_files(data: Path, sid: str, *paths: Path) -> None:
+    """Have files that a VMM writes to beside its mark: the folder is ours, so they have to be there before."""
     user = users.of(data, sid)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        if user.is_own:
-            os.fchown(descriptor, user.uid, user.gid)
-    finally:
-        os.close(descriptor)
-    return path
+    for path in paths:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if user.is_own:
+                os.fchown(descriptor, user.uid, user.gid)
+        finally:
+            os.close(descriptor)
 
 
 def give_folder(data: Path, sid: str) -> None:

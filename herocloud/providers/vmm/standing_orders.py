@@ -93,12 +93,20 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    # Made by this process or not at all: a name that somebody put there beforehand is not followed.
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = _make(draft)
+    except FileExistsError:
+        # A write that was cut off left it.
+        draft.unlink(missing_ok=True)
+        descriptor = _make(draft)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
     draft.replace(path)
+
+
+def _make(draft: Path) -> int:
+    """Make a file by this process or not at all: a name that somebody put there beforehand is not followed."""
+    return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _file(record: Path, name: str) -> Path:
