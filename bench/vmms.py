@@ -37,10 +37,10 @@ import sys
 from herocloud.host import detection
 from herocloud.cli import entry
 detection._memory = lambda _about: 512 * 1024**3
-sys.argv[0] = "herocloud"
+sys.argv[0] = __file__ = "herocloud"
 sys.exit(entry.main())
 """
-"""A host with a slice for each VM: these take no memory to speak of."""
+"""A host with a slice for each VM: these take no memory to speak of. By its name it is the console script, and ends like that."""
 STACK = """\
 stack: bench
 images:
