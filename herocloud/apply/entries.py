@@ -159,6 +159,8 @@ class Journal:
         self._originals: Mapping[Address, Record] = {}
         self._to_undo: dict[Address, int] = {}
         self._followers = Followers(self._records)
+        self._held_since: dict[StepId, float] = {}
+        """When the steps ended by which VMs are held for a snapshot."""
 
     def change_of(self, step: Step) -> Change:
         """Return the change that a step belongs to."""
@@ -202,8 +204,14 @@ class Journal:
         self._begun.add(step.address)
         return self._enter(Entry(step.id, "intent", at), before, after)
 
+    def held_since(self, step: Step) -> float | None:
+        """Return since when all VMs are held that a step waits for; nothing where it waits for none, or an earlier run held them."""
+        return max((self._held_since[need] for need in step.needs if need in self._held_since), default=None)
+
     def done(self, step: Step, result: Part, at: float, seconds: float) -> Entry:
         """Say that a step is done, and what its part came out as."""
+        if step.kind == "vm.freeze":
+            self._held_since[step.id] = at
         change = self._changes[step.address]
         before = self._record_of(change)
         after = complete_step(before, change, step, result, self.plan.stack)

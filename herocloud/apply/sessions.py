@@ -201,6 +201,7 @@ class Session:
             serial=self._serial,
             apply=apply_id(self._number),
             before=change.before or {},
+            held=self._journal.held_since(step),
         )
         return handover.supply(work, self._journal.record_of(step), self._journal.records, self._store.folder)
 

@@ -15,3 +15,5 @@ class Snapshot(NamedTuple):
     part: SnapshotPart
     there: bool
     """Whether it is on the host."""
+    taken: int
+    """When its disks were as it holds them, in seconds since 1970; of one that nobody sees, when it was planned."""

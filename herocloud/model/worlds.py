@@ -131,6 +131,8 @@ class Thing(NamedTuple):
     """Parts that somebody began to make and did not finish, as they were to become; of a machine there may be no more than its sid."""
     restored: Mapping[str, str] = {}
     """Of disks that come out of a snapshot: by part, which restoring put them there."""
+    taken: Mapping[str, float] = {}
+    """Of snapshots: by part, when they were taken, in seconds since 1970."""
     slices: tuple[Sid, ...] = ()
     """Those that it was given when its machine was made or changed last, as its mark tells; records know better."""
 

@@ -63,9 +63,10 @@ def _highest(looks: Sequence[Observed]) -> dict[str, int]:
 def _merge_things(thing: Thing, other: Thing) -> Thing:
     first = other if "machine" in other.parts or "machine" in other.halves else thing
     parts, halves = {**thing.parts, **other.parts}, {**thing.halves, **other.halves}
-    restored = {**thing.restored, **other.restored}
+    restored, taken = {**thing.restored, **other.restored}, {**thing.taken, **other.taken}
     # The name that its machine has counts: a tap keeps an earlier one.
-    return first._replace(parts=parts, halves=halves, lineage=first.lineage or thing.lineage or other.lineage, restored=restored)
+    lineage = first.lineage or thing.lineage or other.lineage
+    return first._replace(parts=parts, halves=halves, lineage=lineage, restored=restored, taken=taken)
 
 
 def _blind(provider: str, why: str) -> Diagnostic:

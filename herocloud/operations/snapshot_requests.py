@@ -114,14 +114,17 @@ def find(folder: Path, vm: str, name: str, stack: str | None) -> Snapshot:
 
 def _of(record: Record, observed: Observed) -> list[Snapshot]:
     thing = observed.things.get(record.stack, {}).get(record.address)
-    return of_vm(record, thing.parts if thing is not None else {})
+    return of_vm(record, thing.parts, thing.taken) if thing is not None else of_vm(record, {})
 
 
-def of_vm(record: Record, seen: Mapping[str, Part]) -> list[Snapshot]:
-    """Return the snapshots of a VM that are recorded or seen, oldest first."""
-    parts = {**record.parts, **seen}
-    taken = [Snapshot(record, key.removeprefix(SNAPSHOT), part, key in seen) for key, part in parts.items() if key.startswith(SNAPSHOT)]
-    return sorted(taken, key=lambda one: (one.part["created"], one.name))
+def of_vm(record: Record, seen: Mapping[str, Part], taken: Mapping[str, float] = {}) -> list[Snapshot]:
+    """Return the snapshots of a VM that are recorded or seen, oldest first; `taken` says of those seen when they were taken."""
+    found = [
+        Snapshot(record, key.removeprefix(SNAPSHOT), part, key in seen, int(taken.get(key, part["created"])))
+        for key, part in {**record.parts, **seen}.items()
+        if key.startswith(SNAPSHOT)
+    ]
+    return sorted(found, key=lambda one: (one.taken, one.name))
 
 
 def _look(folder: Path, vm: str, stack: str | None) -> tuple[Recorded, Record, Hosting, Observed]:

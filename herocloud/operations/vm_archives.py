@@ -46,6 +46,8 @@ def export(folder: Path, vm: str, snapshot: str, stack: str | None, target: Path
     host = inputs.find_host(folder, recorded)
     observed = stack_plans.look(host, (record.stack,))
     part = clone_requests.snapshot_of(record, recorded, observed, snapshot, 0, must_be=True)
+    thing = observed.things.get(record.stack, {}).get(record.address)
+    taken = thing.taken.get(f"{parts.SNAPSHOT}{snapshot}") if thing is not None else None
     records = recorded.records[record.stack]
     simulated = registry.is_simulated(record.provider)
     images = registry.images(registry.simulated_roles()["images"] if simulated else registry.usual_roles()["images"])
@@ -64,7 +66,7 @@ def export(folder: Path, vm: str, snapshot: str, stack: str | None, target: Path
         "name": record.address.partition(".")[2].replace("[", "-").replace("]", ""),
         "simulated": simulated,
         "hypervisor": record.provider,
-        "taken": part["created"],
+        "taken": int(taken if taken is not None else part["created"]),
         "disks": disks,
         "payload": {name: f"{name}" for name in payload},
         "cmdline": (record.spec["image_id"]["payload"] or {}).get("cmdline"),

@@ -110,6 +110,8 @@ class Work(NamedTuple):
     """For steps of a network: those of the VMs it forwards ports to whose processes live."""
     before: Mapping[str, Json] = {}
     """The target before the change, which it has again once the step is taken back; nothing for what is new."""
+    held: float | None = None
+    """For a snapshot: since when the VMs are held that are copied, in seconds since 1970; nothing where none is, or nobody knows."""
 
     def slices(self, target: Part) -> Sequence[str] | None:
         """Return the slices that a VM has once its machine is `target`, after the step or taken back; nothing where nobody knows."""

@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from herocloud.cli.commands import vm_snapshots
 from herocloud.kits import sparse_archives
 from herocloud.operations import vm_archives
 
@@ -41,6 +44,18 @@ def test_a_snapshot_of_that_name_is_refused_and_kept(shop: Any) -> None:
     assert _names(shop) == ["clone-copy"]
     shop.done("vm", "clone", "db", "copy", "--snapshot", "clone-copy")
     assert _names(shop) == ["clone-copy"]
+
+
+def test_a_snapshot_was_taken_when_its_vm_was_held_and_not_when_it_was_planned(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = int(time.time())
+    monkeypatch.setattr(vm_snapshots, "time", SimpleNamespace(time=lambda: began - 3600.0))
+    shop.done("vm", "snapshot", "create", "db", "--name", "one")
+    (listed,) = json.loads(shop("vm", "snapshot", "list", "db", "--json").out)["snapshots"]
+    shown = json.loads(shop("vm", "snapshot", "show", "db", "one", "--json").out)
+    assert listed["created"] == shown["created"] >= began
+    shop.done("vm", "snapshot", "delete", "db", "one", "-y")
+    shop.done("undo", "-y")
+    assert json.loads(shop("vm", "snapshot", "show", "db", "one", "--json").out)["created"] == listed["created"]
 
 
 def test_deleting_a_snapshot_needs_the_class_destroy_and_no_other(shop: Any) -> None:

@@ -13,7 +13,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Observed, Thing
-from herocloud.providers import ownership, recollections
+from herocloud.providers import ownership, recollections, snapshot_moment
 from herocloud.providers.images import image_folders, image_states, marks, part_states, snapshot_folders, tombstones
 from herocloud.providers.images.content_store import Store
 from herocloud.providers.images.file_stamps import Stamps
@@ -30,6 +30,7 @@ class _Found(NamedTuple):
     body: Part
     half: bool = False
     restored: str | None = None
+    taken: float | None = None
 
 
 class ImagesObserver:
@@ -109,19 +110,22 @@ class ImagesObserver:
                 path = marks.object_of(place)
                 body = snapshot_folders.body_of(path, mark) if path.is_dir() else None
                 if body is not None:
-                    yield _Found(self._owner_of(folder) or Owner(mark.stack, mark.address, mark.lineage), mark.part, body)
+                    owner = self._owner_of(folder) or Owner(mark.stack, mark.address, mark.lineage)
+                    yield _Found(owner, mark.part, body, taken=snapshot_moment.read(path))
 
 
 def _gather(found_things: Iterable[_Found], wanted: frozenset[str] | None) -> dict[StackName, dict[Address, Thing]]:
     things: dict[StackName, dict[Address, Thing]] = {}
-    for owner, part, body, half, restored in found_things:
+    for owner, part, body, half, restored, taken in found_things:
         if body is None or (wanted is not None and owner.stack not in wanted):
             continue
         stack, address = StackName(owner.stack), Address(owner.address)
         known = things.setdefault(stack, {}).get(address) or Thing(stack, address, NAME, {})
         parts, halves = ({}, {part: body}) if half else ({part: body}, {})
         known = known._replace(parts={**known.parts, **parts}, halves={**known.halves, **halves}, lineage=owner.lineage)
-        things[stack][address] = known._replace(restored={**known.restored, part: restored}) if restored else known
+        if restored:
+            known = known._replace(restored={**known.restored, part: restored})
+        things[stack][address] = known if taken is None else known._replace(taken={**known.taken, part: taken})
     return {stack: dict(sorted(of_stack.items())) for stack, of_stack in sorted(things.items())}
 
 

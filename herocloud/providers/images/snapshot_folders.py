@@ -4,6 +4,7 @@ The folder gets its name when all copies are whole, so a snapshot is there or it
 another VM's disk there, nor an old one of its own.
 """
 
+import time
 from pathlib import Path
 
 from herocloud.kits import durable_files
@@ -11,7 +12,7 @@ from herocloud.kits.jsons import Part
 from herocloud.kits.sizes import show_size
 from herocloud.model import parts
 from herocloud.model.errors import Conflict, Permanent
-from herocloud.providers import ownership, snapshot_memory
+from herocloud.providers import ownership, snapshot_memory, snapshot_moment
 from herocloud.providers.images import copies, image_folders, marks, part_states, tombstones
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.images.part_states import DELETING, mark_for
@@ -77,6 +78,7 @@ class Snapshots(Parts):
 
     def _copy(self, work: Work, draft: Path) -> None:
         after = work.step.after
+        taken = time.time() if work.held is None else work.held
         _remove(draft)
         draft.mkdir(mode=0o700)
         total, before = after["size"] or 1, 0
@@ -94,6 +96,7 @@ class Snapshots(Parts):
                 ),
             )
             before += disk["size"]
+        snapshot_moment.note(draft, taken)
         durable_files.sync_folder(draft)
 
     def change(self, work: Work, before: Part, half: Half) -> None:  # noqa: ARG002  (the seam's signature)

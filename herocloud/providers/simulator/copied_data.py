@@ -5,6 +5,8 @@ What is on a disk is a token; a copy of a disk has the same token, so a test see
 
 import json
 import sqlite3
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
@@ -20,6 +22,9 @@ RESTORES = ("disk.restore", "volume.restore")
 VERSION = "1"
 """Which version of a hypervisor the simulator is, where nobody tampered with it."""
 
+_TAKEN = "taken"
+"""Beside the tokens of the disks in a snapshot; no disk is called that."""
+
 
 def is_snapshot(part: str) -> bool:
     """Return whether a part is a snapshot."""
@@ -32,9 +37,9 @@ def version_of(world: sqlite3.Connection) -> str:
     return str(row[0]) if row else VERSION
 
 
-def take(world: sqlite3.Connection, row: Row, body: Part) -> str:
-    """Return what a new snapshot holds: the tokens of all its disks."""
-    tokens: dict[str, str] = {}
+def take(world: sqlite3.Connection, row: Row, body: Part, held: float | None) -> str:
+    """Return what a new snapshot holds: the tokens of all its disks, and when it was taken."""
+    tokens: dict[str, Json] = {_TAKEN: time.time() if held is None else held}
     for disk in body["disks"]:
         owner = row if disk["disk"] == "disk" else rows.load(world, row.stack, disk["disk"])
         part = "disk" if disk["disk"] == "disk" else "volume"
@@ -43,6 +48,12 @@ def take(world: sqlite3.Connection, row: Row, body: Part) -> str:
             raise Permanent(f"`{disk['disk']}` of `{row.address}` is gone, so it cannot be copied")
         tokens[disk["disk"]] = token
     return json.dumps(tokens)
+
+
+def taken_of(contents: Mapping[str, str]) -> dict[str, float]:
+    """Return when the snapshots among the contents of a thing were taken, by part; those of earlier versions do not say."""
+    found = {part: json.loads(held).get(_TAKEN) for part, held in contents.items() if is_snapshot(part) and held}
+    return {part: taken for part, taken in found.items() if taken is not None}
 
 
 def check_taking(row: Row) -> None:

@@ -217,7 +217,7 @@ class SimulatorDriver:
     def _new_content(self, world: sqlite3.Connection, row: Row, work: Work) -> str:
         """Return what a new disk or snapshot holds."""
         if copied_data.is_snapshot(work.step.part):
-            return copied_data.take(world, row, work.step.after)
+            return copied_data.take(world, row, work.step.after, work.held)
         if work.step.origin is not None:
             return copied_data.read(world, work.step.origin, self._world.path.parent)
         return moves.new_content()

@@ -14,9 +14,10 @@ from herocloud.kits import collector
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.worlds import Observed, Thing
 from herocloud.providers.seam import Standing
-from herocloud.providers.simulator import claims, moves, rows, world_file
+from herocloud.providers.simulator import claims, copied_data, moves, rows, world_file
 
 if TYPE_CHECKING:
     from herocloud.providers.contexts import Lasting
@@ -112,6 +113,7 @@ def _make_things(found: list[tuple[Any, ...]]) -> list[Thing]:
                 lineage,
                 halves=_NONE if halves == "{}" else _halves(halves, parts),
                 restored=_restored(contents) if moves.RESTORED in text else {},
+                taken=copied_data.taken_of(contents) if SNAPSHOT in text else {},
                 slices=tuple(map(Sid, contents.get(rows.SLICES, "").split())),
             )
             for (stack, address, provider, lineage, _, halves, text), parts, contents in zip(found, bodies, noted, strict=True)

@@ -218,7 +218,9 @@ def _subject(records: Sequence[Record]) -> Subject:
 
 def _of(desk: Desk, record: Record) -> list[Snapshot]:
     fresh, thing = desk.sight.thing(record)
-    return snapshots.of_vm(record, record.parts if not fresh else {} if thing is None else thing.parts)
+    if thing is None:
+        return snapshots.of_vm(record, {} if fresh else record.parts)
+    return snapshots.of_vm(record, thing.parts if fresh else record.parts, thing.taken)
 
 
 def _info(snapshot: Snapshot) -> SnapshotInfo:
@@ -228,7 +230,7 @@ def _info(snapshot: Snapshot) -> SnapshotInfo:
         vm=snapshot.record.address,
         stack=snapshot.record.stack,
         name=snapshot.name,
-        created_at=snapshot.part["created"],
+        created_at=snapshot.taken,
         size_bytes=snapshot.part["size"],
         disks=[disk["disk"] for disk in snapshot.part["disks"]],
         memory_bytes=None if memory is None else memory["size"],

@@ -35,6 +35,10 @@ ROOMY = Host("node1", 0, 1024**4, 0, 1, (), image_share=1.0, image_keep_free=0)
 """A host that lets images have what there is: how much that is on the machine that runs the tests is not their business."""
 
 
+HELD = 1_000_000_000.0
+"""Since when VMs are held whose snapshots are taken: the same in every run, so that two can be compared."""
+
+
 class Bench:
     """One data folder; steps are performed on it without any plan."""
 
@@ -45,7 +49,7 @@ class Bench:
     def work(self, kind: str, address: str, part: str, before: Any, after: Any, **more: Any) -> Work:
         """Put a step together; `more` goes to the work around it."""
         step = Step(StepId(f"{address}/{kind}"), Address(address), kind, "images", part, before, after, origin=more.pop("origin", None))
-        return Work(**{"step": step, "stack": StackName("shop"), "spec": {}, "lineage": "ours", "plan": "p1", **more})
+        return Work(**{"step": step, "stack": StackName("shop"), "spec": {}, "lineage": "ours", "plan": "p1", "held": HELD, **more})
 
     def perform(self, *step: Any, **more: Any) -> Any:
         return self.driver.perform(self.work(*step, **more))
