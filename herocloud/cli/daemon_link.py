@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from herocloud.cli import handed_jobs
+from herocloud.cli import handed_jobs, silent_daemon
 from herocloud.cli.handed_jobs import Patience
 from herocloud.model import errors, outcome_codec
 from herocloud.model.applies import Begun
@@ -25,6 +25,7 @@ from herocloud.operations.callers import Handed, HandedRest, How, Ran, Tell
 
 if TYPE_CHECKING:
     from herocloud.rpc.client import Client
+    from herocloud.rpc.daemon_process import Process
 
 RECORD = "daemon.json"
 OFF = "HEROCLOUD_DAEMON"
@@ -87,23 +88,19 @@ class Link:
         return self._carry(_Order({"options": options}, rest.plan, handed.finished), how)
 
     def _carry(self, order: "_Order", how: How) -> Ran | None:
+        from herocloud.rpc import daemon_process
         from herocloud.rpc.client import Client
 
-        socket = self._find_socket()
-        if socket is None:
-            return None
-        with Client(socket, timeout=60.0) as client:
-            first = _first_event(client, how)
-            ran = None if first is None else self._run(client, order, how, first)
+        process = daemon_process.find(self._folder)
+        first = None if process is None else _first_event(process, how)
+        if process is None or first is None:
+            ran = None
+        else:
+            with Client(process.socket, timeout=60.0) as client:
+                ran = self._run(client, order, how, first)
         if ran is None and how.is_cancelled():
             raise errors.Cancelled("cancelled before it began")
         return ran
-
-    def _find_socket(self) -> str | None:
-        from herocloud.rpc import daemon_process
-
-        process = daemon_process.find(self._folder)
-        return None if process is None else process.socket
 
     def _run(self, client: "Client", order: "_Order", how: How, first: int) -> Ran | None:
         import json
@@ -114,8 +111,13 @@ class Link:
         if len(json.dumps(params)) > _MOST_BYTES:
             how.note("the plan is too long for the daemon, so this runs here")
             return None
-        with how.interrupts as interrupts, _stopping(interrupts) as messages, order.watch(how) as tell:
-            patience = Patience(interrupts)
+        with (
+            how.interrupts as interrupts,
+            _stopping(interrupts) as messages,
+            order.watch(how) as tell,
+            silent_daemon.watched(self._folder, how.note),
+        ):
+            patience = Patience(interrupts, self._folder)
             try:
                 job = handed_jobs.hand_over(client, "run_plan", params, self._folder, patience)
             except CallError as error:
@@ -136,16 +138,23 @@ class Link:
                 messages.put(None)
 
 
-def _first_event(client: "Client", how: How) -> int | None:
+def _first_event(process: "Process", how: How) -> int | None:
     """Return the number of the next event of a daemon that takes plans from here; nothing for one that does not."""
-    from herocloud.rpc.client.call_errors import ClientError
+    from herocloud.rpc import daemon_process
+    from herocloud.rpc.client import Client
+    from herocloud.rpc.client.call_errors import ClientError, ConnectionLost
 
     try:
-        if client.rpc_health()["version"] != _version():
-            how.note("the daemon is of another version, so this runs here")
-            return None
-        client.call("run_plan", {})
-        return int(client.events(from_=0, limit=1)["last"]) + 1
+        with Client(process.socket, timeout=silent_daemon.ANSWER_SECONDS) as client:
+            if client.rpc_health()["version"] != _version():
+                how.note("the daemon is of another version, so this runs here")
+                return None
+            client.call("run_plan", {})
+            return int(client.events(from_=0, limit=1)["last"]) + 1
+    except ConnectionLost as lost:
+        if isinstance(lost.__cause__, TimeoutError):
+            how.note(f"{daemon_process.say_silent(process)}; this runs here without it")
+        return None
     except ClientError:
         # It ends just now, or it is not ours to ask.
         return None

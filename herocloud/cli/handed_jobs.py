@@ -27,11 +27,12 @@ _IMPATIENT = 2
 
 
 class Patience:
-    """Waiting for a daemon that is gone to come back, for a time."""
+    """Waiting for a daemon that is gone to come back, for a time; for one that lives and does not answer, as long as it lives."""
 
-    def __init__(self, interrupts: Any) -> None:
+    def __init__(self, interrupts: Any, folder: Path) -> None:
         """Begin with a daemon that answers."""
         self._interrupts = interrupts
+        self._folder = folder
         self._gone: float | None = None
 
     def renew(self) -> None:
@@ -40,8 +41,13 @@ class Patience:
 
     def spend(self, error: "ClientError") -> None:
         """Wait a moment; raises Refused once it took too long."""
+        from herocloud.rpc import daemon_process
+
         now = time.monotonic()
-        self._gone = now if self._gone is None else self._gone
+        silent = daemon_process.find(self._folder)
+        self._gone = now if self._gone is None or silent is not None else self._gone
+        if silent is not None and self._interrupts.requests >= _IMPATIENT:
+            raise _daemon_silent(daemon_process.say_silent(silent)) from error
         if now - self._gone > GONE_SECONDS or self._interrupts.requests >= _IMPATIENT:
             raise _daemon_gone() from error
         time.sleep(_PAUSE)
@@ -141,6 +147,11 @@ def _daemon_gone() -> Refused:
     detail = "The daemon ended while it ran this. What it did is recorded, and the next daemon goes on with it."
     hint = "`herocloud daemon run --detach` starts one; `herocloud resume` finishes without"
     return Refused([Diagnostic("daemon-gone", "The daemon is gone", detail, hint=hint)])
+
+
+def _daemon_silent(said: str) -> Refused:
+    detail = f"This was handed over, and {said}. What it has done is recorded; what it still does, it does once it goes on."
+    return Refused([Diagnostic("daemon-silent", "The daemon does not answer", detail, hint="`herocloud state log` shows how it ended")])
 
 
 def _job_lost(job: str) -> Refused:

@@ -76,7 +76,7 @@ def _describe(folder: Path, pending: Pending, *, rollback: bool) -> Rest:
 def last_failed(folder: Path, stack: str | None, hidden: Collection[int] = ()) -> str:
     """Return the name of the newest apply where it did not succeed; nothing where it did. Nothing of either waits.
 
-    `hidden` are the serials of applies that whoever asks may not know of.
+    `hidden` are the serials of applies that the caller may not know of.
     """
     from herocloud.state import store
 

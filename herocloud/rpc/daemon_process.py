@@ -143,6 +143,8 @@ def stop(folder: Path) -> Process | None:
         return None
     with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGTERM)
+        # One that was stopped hears nothing before it goes on.
+        os.kill(process.pid, signal.SIGCONT)
     deadline = time.monotonic() + STOP_SECONDS
     while find(folder) is not None:
         if time.monotonic() > deadline:
@@ -202,12 +204,12 @@ def run(folder: Path, socket: Path, environment: Mapping[str, str], listener: Tc
         service.run(service.settings_for(folder, socket, listener), environment, record)
 
 
-def is_answering(process: Process) -> bool:
+def is_answering(process: Process, seconds: float = 1.0) -> bool:
     """Return whether a daemon answers calls: it has opened its files by then, and whatever it listens at."""
     from herocloud.rpc.client import Client
     from herocloud.rpc.client.call_errors import ClientError
 
-    with Client(process.socket, timeout=1.0) as client:
+    with Client(process.socket, timeout=seconds) as client:
         try:
             client.rpc_health()
         except ClientError:
@@ -218,13 +220,25 @@ def is_answering(process: Process) -> bool:
 def ask_health(process: Process) -> dict[str, Any]:
     """Ask a daemon how it is; a daemon that does not answer is not ready."""
     from herocloud.rpc.client import Client
-    from herocloud.rpc.client.call_errors import ClientError
+    from herocloud.rpc.client.call_errors import ClientError, ConnectionLost
 
     try:
         with Client(process.socket, timeout=10.0) as client:
             return dict(client.rpc_health())
+    except ConnectionLost:
+        return {"ready": False, "reasons": [say_silent(process)]}
     except ClientError as error:
         return {"ready": False, "reasons": [str(error)]}
+
+
+def say_silent(process: Process) -> str:
+    """Say that a daemon lives and does not answer, why where that shows, and what ends it."""
+    from herocloud.state import holders
+
+    what = f"the daemon, process {process.pid}, does not answer"
+    if holders.is_stopped(process.pid):
+        return f"{what}, because a signal has stopped it: `kill -CONT {process.pid}` lets it go on, `herocloud daemon stop` ends it"
+    return f"{what}: `herocloud daemon logs` shows what it does, `herocloud daemon stop` ends it"
 
 
 def has_taken(folder: Path, method: str, key: str) -> bool:

@@ -181,14 +181,25 @@ def find_locker(path: Path, proc: Path = PROC) -> int | None:
 
 def read_start_time(pid: int, proc: Path = PROC) -> int | None:
     """Return when a process started, in ticks after boot; nothing when it is gone."""
+    # Field 22 of the line.
+    fields = _read_fields(pid, proc)
+    dead = fields[:1] in (["Z"], ["X"])
+    return int(fields[19]) if len(fields) > 19 and not dead else None
+
+
+def is_stopped(pid: int, proc: Path = PROC) -> bool:
+    """Return whether a signal, or somebody who traces it, has stopped a process."""
+    return _read_fields(pid, proc)[:1] in (["T"], ["t"])
+
+
+def _read_fields(pid: int, proc: Path) -> list[str]:
+    """Return what is known of a process, from its third field on; nothing when it is gone."""
     try:
         text = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    # The name in brackets may hold spaces and brackets itself; what follows the last one is regular. Field 22 of the line is the time.
-    fields = text.rpartition(")")[2].split()
-    dead = fields[:1] in (["Z"], ["X"])
-    return int(fields[19]) if len(fields) > 19 and not dead else None
+        return []
+    # The name in brackets may hold spaces and brackets itself; what follows the last one is regular.
+    return text.rpartition(")")[2].split()
 
 
 def read_boot_id(proc: Path = PROC) -> str:
