@@ -32,7 +32,7 @@ def _watch(folder: Path, note: Callable[[str], None], done: threading.Event) -> 
     while not done.wait(ANSWER_SECONDS):
         process = daemon_process.find(folder)
         if process is None:
-            # It has ended, and whoever waits for it finds that out.
+            # It has ended, which the wait for it finds out by itself.
             continue
         answers = daemon_process.is_answering(process, ANSWER_SECONDS)
         if done.is_set() or answers != silent:

@@ -1,6 +1,7 @@
 """The paths of the daemon over HTTP: calls, document, health, discovery, events, metrics."""
 
 import asyncio
+import contextlib
 import hmac
 import json
 import time
@@ -23,6 +24,7 @@ from herocloud.rpc.wrong_tokens import WrongTokens
 BODY_SECONDS = 30.0
 """For how long a body may take to arrive."""
 _MOST_DRAINED = 8 * framing.MOST_BYTES
+_DRAIN_SECONDS = 5.0
 HEARTBEAT_SECONDS = 15.0
 SECRET_HEADER = "x-hero-secret"  # noqa: S105  (the name of a header)
 
@@ -91,6 +93,9 @@ class _Calls:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
+        if _is_announced_too_long(request):
+            await _refuse_at_once(request, send)
+            return
         response = await self._respond(request)
         await response(scope, receive, send)
 
@@ -105,8 +110,7 @@ class _Calls:
         except ClientDisconnect:
             return Response(status_code=400)
         if body is None:
-            data = _finding(f"A request has at most {framing.MOST_BYTES} bytes.")
-            return _answer(framing.write_error("null", INVALID_REQUEST, data), 413, closes=True)
+            return _too_long()
         if not body.strip():
             return _answer(framing.write_error("null", PARSE_ERROR, _finding("The body is empty.")), 200)
         caller: Caller = request.scope["caller"]
@@ -132,6 +136,27 @@ async def _read_body(request: Request) -> bytes | None:
         if size <= framing.MOST_BYTES:
             pieces.append(piece)
     return b"".join(pieces) if size <= framing.MOST_BYTES else None
+
+
+def _is_announced_too_long(request: Request) -> bool:
+    announced = request.headers.get("content-length", "")
+    return announced.isdecimal() and (len(announced) > 18 or int(announced) > framing.MOST_BYTES)
+
+
+async def _refuse_at_once(request: Request, send: Any) -> None:
+    """Answer a request that announces too long a body before any of it comes, and read on for a while, as `_read_body` does."""
+    response = _too_long()
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            await _read_body(request)
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _too_long() -> Response:
+    data = _finding(f"A request has at most {framing.MOST_BYTES} bytes.")
+    return _answer(framing.write_error("null", INVALID_REQUEST, data), 413, closes=True)
 
 
 def _answer(content: bytes, status: int, *, closes: bool = False) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import importlib
 import logging
@@ -24,6 +25,7 @@ from herocloud.rpc import (
     advice,
     allocator,
     concealment,
+    connection_places,
     daemon_sockets,
     dispatch,
     document,
@@ -38,6 +40,7 @@ from herocloud.rpc import (
 )
 from herocloud.rpc.call_counts import CallCounts
 from herocloud.rpc.chores import Intervals
+from herocloud.rpc.connection_places import Places
 from herocloud.rpc.daemon_sockets import Listeners
 from herocloud.rpc.daemon_store import DaemonStore
 from herocloud.rpc.desk import Desk, SecretKey, Sight, secret_of
@@ -244,11 +247,11 @@ class Service:
 
     async def serve(self, listeners: Listeners, stop: asyncio.Event, ready: Callable[[], object] = lambda: None) -> None:
         """Answer until `stop` is set."""
-        handlers = self.handlers()
-        servers = [(_Server(_configure(endpoints.make(handlers))), list(listeners.local))]
+        handlers, places = self.handlers(), connection_places.of_this_process()
+        servers = [(_Server(_configure(endpoints.make(handlers), places)), list(listeners.local))]
         if (public := listeners.public) is not None:
             access = endpoints.Access(public.token, tcp.hosts(public.settings))
-            config = _configure(endpoints.make(handlers, access), public.settings)
+            config = _configure(endpoints.make(handlers, access), places, public.settings)
             servers.append((_Server(config), [public.socket]))
         running = [asyncio.create_task(server.serve(sockets=given)) for server, given in servers]
         ready()
@@ -274,12 +277,13 @@ class Service:
         self.store.close()
 
 
-def _configure(app: Any, listener: Tcp | None = None) -> Any:
+def _configure(app: Any, places: Places, listener: Tcp | None = None) -> Any:
     import uvicorn
 
+    protocol: Any = functools.partial(Protocol, places=places)
     return uvicorn.Config(
         app,
-        http=Protocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,

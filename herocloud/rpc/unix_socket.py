@@ -11,6 +11,7 @@ import socket
 import stat
 from pathlib import Path
 
+from herocloud.kits import path_trust
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
 
@@ -28,7 +29,7 @@ def bind(path: Path, group: str | None = None) -> socket.socket:
     if len(os.fsencode(path)) > LONGEST_PATH:
         detail = f"`{path}` has {len(os.fsencode(path))} bytes, and the path of a socket has at most {LONGEST_PATH}."
         raise Refused([Diagnostic("socket-path-too-long", "The path of the socket is too long", detail, hint="choose a shorter folder")])
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _make_folder(path.parent)
     _clear_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -50,6 +51,20 @@ def bind(path: Path, group: str | None = None) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of the socket; raises Refused where others may put a socket of their own in the place of ours."""
+    # Whatever the umask is: the folders above are made here too.
+    before = os.umask(0o022)
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    finally:
+        os.umask(before)
+    for flaw in path_trust.find_flaws(folder):
+        detail = f"{flaw.text[0].upper()}{flaw.text[1:]}, and could listen at `{folder}` in the daemon's place: callers send it secrets."
+        hint = "choose a folder that belongs to this user or root, and where nobody else may write"
+        raise Refused([Diagnostic("socket-folder-untrusted", "Others may put a socket in the place of ours", detail, hint=hint)])
 
 
 def is_answered(path: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import daemon_process, systemd
+from herocloud.rpc import daemon_process, systemd, unix_socket
 from herocloud.rpc.client import Client
 
 SECONDS = 60.0
@@ -161,3 +161,26 @@ def test_nobody_is_told_where_nobody_listens(tmp_path: Path) -> None:
         manager.bind(f"\0herocloud-test-{os.getpid()}")
         assert systemd.notify("READY=1", {"NOTIFY_SOCKET": f"@herocloud-test-{os.getpid()}"})
         assert manager.recv(64) == b"READY=1"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_a_socket_in_a_folder_where_others_write_is_refused(herocloud: Any, place: Path, mode: int) -> None:
+    shared = place / "open"
+    shared.mkdir()
+    if mode == 0o775:
+        os.chown(shared, -1, 12345)
+    shared.chmod(mode)
+    ran = herocloud("daemon", "run", "--socket", str(shared / "rpc.sock"))
+    assert ran.code == 1
+    assert "Others may put a socket in the place of ours" in ran.err
+    assert f"may write to `{shared}`" in ran.err
+    assert list(shared.iterdir()) == []
+
+
+def test_folders_that_are_made_for_the_socket_are_closed_to_others(place: Path) -> None:
+    before = os.umask(0)
+    try:
+        unix_socket.bind(place / "a" / "b" / "rpc.sock").close()
+    finally:
+        os.umask(before)
+    assert [(place / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [0o755, 0o755]
