@@ -6,7 +6,7 @@ takes 20 microseconds a link. Changing things goes through pyroute2 (`linking`),
 
 import socket
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from herocloud.model.errors import Permanent
@@ -17,14 +17,14 @@ UP = 0x1
 """IFF_UP."""
 _NO_ARP = 0x80
 """IFF_NOARP."""
-_OPERATING = b"\x06"
-"""IF_OPER_UP."""
+_OPERATING, _ON_HOLD = b"\x06", (b"\x04", b"\x05")
+"""IF_OPER_UP, TESTING, DORMANT."""
 
 _NUMBER = struct.Struct("=I")
 _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOR, _GET_QUEUE = 18, 22, 26, 30, 38
 _SKIP_STATISTICS = struct.pack("=HHI", 8, 29, 1 << 3)
-_OF_LINK = frozenset({1, 3, 4, 10, 16, 18, 20, 33, 43})
-"""IFLA_ADDRESS, IFNAME, MTU, MASTER, OPERSTATE, LINKINFO, IFALIAS, XDP."""
+_OF_LINK = frozenset({1, 3, 4, 10, 13, 16, 17, 18, 20, 33, 43})
+"""IFLA_ADDRESS, IFNAME, MTU, MASTER, TXQLEN, OPERSTATE, LINKMODE, LINKINFO, IFALIAS, CARRIER, XDP."""
 _OF_INFO = frozenset({1, 2, 4, 5})
 """IFLA_INFO_KIND, DATA, SLAVE_KIND, SLAVE_DATA."""
 _OF_TUN = frozenset({1, 7})
@@ -33,8 +33,9 @@ _OF_XDP = frozenset({2})
 """IFLA_XDP_ATTACHED."""
 _OF_ADDRESS = frozenset({1, 2})
 """IFA_ADDRESS, LOCAL."""
-_OF_ROUTE = frozenset({1, 4, 5, 15})
-"""RTA_DST, OIF, GATEWAY, TABLE."""
+_OF_ROUTE = frozenset({1, 4, 5, 7, 15, 18, 22})
+"""RTA_DST, OIF, GATEWAY, PREFSRC, TABLE, VIA, ENCAP."""
+_INDIRECT = frozenset({5, 18, 22})
 _OF_QUEUE = frozenset({1, 2})
 """TCA_KIND, OPTIONS."""
 _OF_BUCKET = frozenset({1, 4})
@@ -96,7 +97,11 @@ class Route(NamedTuple):
     table: int
     kind: int = UNICAST
     gateway: bool = False
-    """Whether they go through another host."""
+    """Whether they go through another host, or a tunnel."""
+    tos: int = 0
+    """The type of service of the only packets that it is for."""
+    source: str = ""
+    """The address that the host gives as its own there; empty where it is free to choose."""
 
 
 class Queue(NamedTuple):
@@ -113,6 +118,8 @@ class Queue(NamedTuple):
     own: bool = True
     """Somebody made it; the others come with an interface."""
     ingress: bool = False
+    inner: bool = False
+    """Whether it stands in another one."""
 
 
 def dump_links() -> tuple[Link, ...]:
@@ -205,8 +212,19 @@ def _link(body: bytes) -> Link:
             *bridge_settings.odd_of_port(port, works=seen.get(16) == _OPERATING),
             *(("xdp",) if any(netlink.attributes(seen.get(43, b""), 0, _OF_XDP).get(2, b"")) else ()),
             *(("noarp",) if kind == "bridge" and flags & _NO_ARP else ()),
+            *(_odd_of_tap(seen) if kind == "tun" else ()),
         ),
     )
+
+
+def _odd_of_tap(seen: Mapping[int, bytes]) -> Iterator[str]:
+    """Name what lets no frame through to who has a tap open, while the tap is up and plugged in."""
+    if not any(seen.get(13, b"\1")):
+        yield "txqueuelen"
+    if any(seen.get(17, b"")):
+        yield "mode"
+    if seen.get(16) in _ON_HOLD:
+        yield "on hold"
 
 
 def _address(body: bytes) -> Address:
@@ -217,13 +235,13 @@ def _address(body: bytes) -> Address:
 
 
 def _routes(body: bytes) -> Iterator[Route]:
-    family, prefix, _, _, table, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", body)
+    family, prefix, _, tos, table, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", body)
     if family not in (socket.AF_INET, socket.AF_INET6):
         return
     seen = netlink.attributes(body, 12, _OF_ROUTE)
     destination = _ip(family, seen.get(1, bytes(4 if family == socket.AF_INET else 16)))
     link, number = (_NUMBER.unpack(seen[name])[0] if name in seen else usual for name, usual in ((4, 0), (15, table)))
-    yield Route(link, destination, prefix, number, kind, 5 in seen)
+    yield Route(link, destination, prefix, number, kind, not _INDIRECT.isdisjoint(seen), tos, _ip(family, seen.get(7, b"")))
 
 
 def _proxy(body: bytes) -> tuple[int, str]:
@@ -233,12 +251,10 @@ def _proxy(body: bytes) -> tuple[int, str]:
 
 def _queues(body: bytes) -> Iterator[Queue]:
     number, handle, parent, _ = struct.unpack_from("=xxxxiIII", body)
-    if parent not in (_ROOT, _INGRESS):
-        return
     seen = netlink.attributes(body, 20, _OF_QUEUE)
     kind = _text(seen.get(1, b""))
     # What comes with an interface has no handle.
-    queue = Queue(number, kind, None, own=bool(handle), ingress=parent == _INGRESS)
+    queue = Queue(number, kind, None, own=bool(handle), ingress=parent == _INGRESS, inner=parent not in (_ROOT, _INGRESS))
     options = netlink.attributes(seen.get(2, b""), 0, _OF_BUCKET) if kind == "tbf" else {}
     if 1 in options:
         rate, peak, limit, ticks = struct.unpack_from("=8xI8xIII", options[1])

@@ -21,7 +21,10 @@ _ROOT = Path("/proc/sys")
 _SWITCH = "net/ipv4/ip_forward"
 _FOLDER = "net/ipv4/conf"
 _OF_BRIDGE = ("forwarding", "route_localnet")
-_ANSWERS, _ANSWERING = "arp_ignore", ("0", "1", "2")
+_ANSWERS, _ANSWERING, _SILENT = "arp_ignore", ("0", "1", "2"), "8"
+_ASKING = {"mcast_solicit": (1, 2**31, "3"), "retrans_time_ms": (1, 60_000, "1000")}
+"""How often and after how many milliseconds the host asks where a guest is: least, most, and what it is usually."""
+_NEIGHBORS = "net/ipv4/neigh"
 _RESET = ("all/accept_redirects", "default/forwarding")
 
 
@@ -60,12 +63,16 @@ class Serving(NamedTuple):
     """Answers to 127.0.0.1, which published ports need."""
     answers: bool = True
     """Whether the host says where it is when a guest asks (ARP): without that its gateway is out of reach."""
+    asks: bool = True
+    """Whether the host asks where a guest is: without that it finds none that has not asked first."""
 
 
 def serving(name: str) -> Serving:
     """Return what a bridge lets through now."""
     forwarding, loopback = (_read(f"{_FOLDER}/{name}/{field}") != "0" for field in _OF_BRIDGE)
-    return Serving(forwarding, loopback, _read(f"{_FOLDER}/{name}/{_ANSWERS}") in _ANSWERING)
+    # The higher of the two counts; those between `_ANSWERING` and `_SILENT` do no harm where somebody needs them for other interfaces.
+    answers = _read(f"{_FOLDER}/{name}/{_ANSWERS}") in _ANSWERING and _read(f"{_FOLDER}/all/{_ANSWERS}") != _SILENT
+    return Serving(forwarding, loopback, answers, not any(_odd_of_asking(name)))
 
 
 def serve(name: str, wanted: Serving) -> None:
@@ -75,7 +82,18 @@ def serve(name: str, wanted: Serving) -> None:
         if now is not value:
             _write(f"{_FOLDER}/{name}/{field}", str(int(value)))
     if not found.answers:
-        _write(f"{_FOLDER}/{name}/{_ANSWERS}", _ANSWERING[0])
+        for folder in (name, "all"):
+            if _read(f"{_FOLDER}/{folder}/{_ANSWERS}") == _SILENT or folder == name:
+                _write(f"{_FOLDER}/{folder}/{_ANSWERS}", _ANSWERING[0])
+    for field, usual in list(_odd_of_asking(name)):
+        _write(f"{_NEIGHBORS}/{name}/{field}", usual)
+
+
+def _odd_of_asking(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the settings with which the host finds no guest, and what they are usually."""
+    for field, (least, most, usual) in _ASKING.items():
+        if not least <= int(_read(f"{_NEIGHBORS}/{name}/{field}")) <= most:
+            yield field, usual
 
 
 def _values() -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from herocloud.kits import faults
 from herocloud.model.errors import Conflict, HerocloudError, Permanent, Temporary
-from herocloud.providers.network import bridge_settings, fixed_entries, new_links
+from herocloud.providers.network import bridge_settings, fixed_entries, new_links, strange_routes
 from herocloud.providers.network.dumps import Link, Route
 from herocloud.providers.network.fixed_entries import Entry
 from herocloud.providers.network.marks import Port
@@ -22,6 +22,8 @@ EFFECT = "network.effect"
 """The fault point before every single change of the world, whichever module makes it."""
 
 _LEAST_MTU_OF_IPV6 = 1280
+_QUEUE_OF_TAP = 1000
+"""Frames, as for a new one."""
 _NO_ADDRESSES = {"attrs": [["AF_INET6", {"attrs": [["IFLA_INET6_ADDR_GEN_MODE", 1]]}]]}
 """No link-local address of the host's own on bridges and taps: guests would have a way to it that no rule of theirs names."""
 _MISSING = {
@@ -123,6 +125,17 @@ class Wires:
             # IFF_NOARP, off.
             route.link("set", index=number, flags=0, change=0x80)
 
+    def reset_tap(self, number: int, odd: Collection[str]) -> None:
+        """Have a tap pass frames on again to who has it open."""
+        with self._talking("", "a tap") as route:
+            if "txqueuelen" in odd:
+                route.link("set", index=number, txqlen=_QUEUE_OF_TAP)
+            if "mode" in odd:
+                # By a plain name pyroute2 leaves it out.
+                route.link("set", index=number, attrs=[("IFLA_LINKMODE", 0)])
+            if "on hold" in odd:
+                route.link("set", index=number, attrs=[("IFLA_OPERSTATE", "UP")])
+
     def leave_bridge(self, number: int) -> None:
         """Take a port down and out of its bridge: when it comes back, every setting of it is that of a new one."""
         with self._talking("port", "a port", fine=(errno.ENODEV,)) as route:
@@ -190,18 +203,19 @@ class Wires:
         with self._talking("", f"the address {address}", fine=(errno.EADDRNOTAVAIL,)) as route:
             route.addr("del", index=number, address=address, prefixlen=prefix)
 
-    def add_route(self, number: int, cidr: str, source: str) -> None:
-        """Put back the route that came with an address."""
-        with self._talking("", f"the route to {cidr}", fine=(errno.EEXIST,)) as route:
-            # RT_SCOPE_LINK and RTPROT_KERNEL, as the kernel made it.
-            route.route("add", dst=cidr, oif=number, prefsrc=source, scope=253, proto=2)
+    def lead(self, number: int, cidr: str, source: str) -> None:
+        """Put back the routes that came with an address."""
+        faults.reached(EFFECT)
+        strange_routes.make(number, cidr, source)
 
     def remove_route(self, found: Route) -> None:
         """Take away a route that somebody made."""
         way = {"oif": found.link} if found.link else {}
         with self._talking("", f"the route to {found.destination}", fine=(errno.ESRCH, errno.ENODEV)) as route:
             # RT_SCOPE_NOWHERE matches every scope.
-            route.route("del", dst=f"{found.destination}/{found.prefix}", table=found.table, type=found.kind, scope=255, **way)
+            route.route(
+                "del", dst=f"{found.destination}/{found.prefix}", table=found.table, type=found.kind, tos=found.tos, scope=255, **way
+            )
 
     def add_proxy(self, number: int, address: str) -> None:
         """Answer for a guest whose neighbors cannot hear it."""

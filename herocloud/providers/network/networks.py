@@ -10,7 +10,15 @@ from collections.abc import Callable
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.errors import Conflict
 from herocloud.providers.firewall import rule_expressions, table_hooks
-from herocloud.providers.network import dumps, forward_switch, marks, network_rules, nftables, preconditions, recognition, tap_rules
+from herocloud.providers.network import (
+    forward_switch,
+    marks,
+    network_rules,
+    nftables,
+    preconditions,
+    recognition,
+    tap_rules,
+)
 from herocloud.providers.network.dumps import Link
 from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.links import Wires
@@ -45,6 +53,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
     half()
     if link and link.odd:
         wires.reset_bridge(number, link.odd)
+        if "xdp" in link.odd:
+            wires.drop_program(number)
     if link:
         clear_queues(scene, wires, link, limited=False)
         for entry in scene.fixed_entries_of(link):
@@ -52,8 +62,8 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
         wires.restore_mtu(link, recognition.MTU)
     wires.set_bridge(number, mac, recognition.MTU)
     _address(scene, wires, number, link, part)
-    for route in scene.narrower_routes_of(link, part["cidr"]) if link else ():
-        wires.remove_route(route)
+    if link is not None:
+        _lead(scene, wires, link, part)
     for port in scene.ports_of(link) if link else ():
         if (port.isolated, port.hairpin) != wanted:
             wires.set_port(port.number, wanted)
@@ -92,7 +102,7 @@ def clear_queues(scene: Scene, wires: Wires, link: Link, *, limited: bool) -> No
     queue, ingress = scene.queues.get(link.number), scene.ingresses.get(link.number)
     if queue is not None and queue.own and queue.kind != "tbf":
         wires.drop_queue(link.number, queue.kind)
-    elif queue is not None and queue.rate is not None and not limited:
+    elif queue is not None and queue.rate is not None and (not limited or link.number in scene.inner_queues):
         wires.unlimit(link.number)
     if ingress is not None:
         wires.drop_ingress(link.number, ingress.kind)
@@ -106,8 +116,15 @@ def _address(scene: Scene, wires: Wires, number: int, link: Link | None, part: P
             wires.remove_address(number, address.address, address.prefix)
     if (part["gateway"], prefix) not in [(address.address, address.prefix) for address in known]:
         wires.add_address(number, part["gateway"], prefix)
-    elif link and link.up and part["cidr"] not in [f"{route.destination}/{route.prefix}" for route in scene.routes_of(link)]:
-        wires.add_route(number, dumps.network_of(part["gateway"], prefix), part["gateway"])
+
+
+def _lead(scene: Scene, wires: Wires, link: Link, part: Part) -> None:
+    """Have what is sent to a network get there."""
+    # None of them leads to another interface of the host: then the range would be taken.
+    for route in scene.strange_routes_of(link, part["cidr"]):
+        wires.remove_route(route)
+    if link.up and not scene.has_routes(link, part["cidr"], part["gateway"]):
+        wires.lead(link.number, part["cidr"], part["gateway"])
 
 
 def _refuse_ports(scene: Scene, link: Link, mark: Mark) -> None:

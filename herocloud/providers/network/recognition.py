@@ -15,7 +15,7 @@ from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.model.steps import KINDS
 from herocloud.providers.firewall.table_hooks import Hook, Surplus, Table
-from herocloud.providers.network import dumps, inbound, links, marks, narrower_routes, network_rules, preconditions, tap_rules
+from herocloud.providers.network import dumps, inbound, links, marks, network_rules, preconditions, strange_routes, tap_rules
 from herocloud.providers.network.dumps import Link, Queue
 from herocloud.providers.network.marks import Mark, Purpose
 from herocloud.providers.network.snapshot import Scene
@@ -59,9 +59,10 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "rules_range": seen.cidr if own and seen.cidr not in (None, cidr) else None,
         "ports": None if seen.wrong or marks.read_port(link.alias) == network_rules.port_of(part) else "changed",
         "addresses": more or None,
-        "route": "missing" if own and link.up and not _has_route(scene, link, cidr) else None,
-        "routes": _narrower_routes(scene, link, cidr) or None,
+        "route": "missing" if own and link.up and not scene.has_routes(link, str(cidr), own.address) else None,
+        "routes": _strange_routes(scene, link, cidr) or None,
         "silent": None if serving.answers else True,
+        "asking": None if serving.asks else False,
         "settings": list(link.odd) or None,
         "queues": odd_queues(scene, link, None),
         "entries": _fixed_entries(scene, link) or None,
@@ -72,11 +73,9 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
     return _with_odd(part, odd)
 
 
-def _narrower_routes(scene: Scene, link: Link, cidr: str | None) -> list[str]:
-    found = scene.narrower_routes_of(link, cidr) if cidr else []
-    return sorted(
-        narrower_routes.words(route, scene.by_number[route.link].name if route.link in scene.by_number else "") for route in found
-    )
+def _strange_routes(scene: Scene, link: Link, cidr: str | None) -> list[str]:
+    found = scene.strange_routes_of(link, cidr) if cidr else []
+    return sorted(strange_routes.words(route, scene.by_number[route.link].name if route.link in scene.by_number else "") for route in found)
 
 
 def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
@@ -155,6 +154,8 @@ def odd_queues(scene: Scene, link: Link, rate: int | None) -> list[str] | None:
         odd.append(f"{queue.kind} on {link.name}")
     elif queue is not None and queue.rate is not None and queue.burst is not None and not _is_bucket(queue, rate):
         odd.append(f"another bucket on {link.name}")
+    if queue is not None and queue.own and (inner := scene.inner_queues.get(link.number)) is not None:
+        odd.append(f"{inner.kind} inside {queue.kind} on {link.name}")
     return odd or None
 
 
@@ -209,10 +210,6 @@ def _inbound(scene: Scene, mark: Mark, made: Mark, link: Link, address: str, bri
 def _network_of(scene: Scene, bridge: Link) -> str | None:
     mark = scene.networks.get(bridge.name)
     return mark.address.partition(".")[2] if mark else None
-
-
-def _has_route(scene: Scene, link: Link, cidr: str | None) -> bool:
-    return any(f"{route.destination}/{route.prefix}" == cidr for route in scene.routes_of(link))
 
 
 def _with_odd(part: dict[str, Json], odd: dict[str, Json]) -> Part:

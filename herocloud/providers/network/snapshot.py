@@ -22,9 +22,9 @@ from herocloud.providers.network import (
     forward_switch,
     inbound,
     marks,
-    narrower_routes,
     network_rules,
     nftables,
+    strange_routes,
     tap_holders,
     tap_rules,
 )
@@ -152,9 +152,19 @@ class Scene:
     def _every_route(self) -> tuple[Route, ...]:
         return tuple(route for route in self._sources.routes() if ":" not in route.destination)
 
-    def narrower_routes_of(self, bridge: Link, cidr: str) -> list[Route]:
-        """Return the routes that lead packets to a part of a network elsewhere."""
-        return list(narrower_routes.odd_of(self._every_route, bridge.number, cidr))
+    def strange_routes_of(self, bridge: Link, cidr: str) -> list[Route]:
+        """Return the routes that lead packets to a network, or to a part of it, elsewhere."""
+        return list(strange_routes.odd_of(self._every_route, bridge.number, cidr, self._sources_of(bridge)))
+
+    def has_routes(self, bridge: Link, cidr: str, gateway: str) -> bool:
+        """Return whether the routes to a network and to its gateway are there."""
+        sources = self._sources_of(bridge)
+        return any(strange_routes.is_own(route, bridge.number, cidr, sources) for route in self.routes) and any(
+            strange_routes.is_to_gateway(route, bridge.number, gateway) for route in self._every_route
+        )
+
+    def _sources_of(self, bridge: Link) -> frozenset[str]:
+        return frozenset(address.address for address in self.addresses_of(bridge))
 
     @cached_property
     def rates(self) -> dict[int, int]:
@@ -164,7 +174,12 @@ class Scene:
     @cached_property
     def queues(self) -> dict[int, Queue]:
         """Return what interfaces send through, by their number."""
-        return {queue.link: queue for queue in self._queues if not queue.ingress}
+        return {queue.link: queue for queue in self._queues if not queue.ingress and not queue.inner}
+
+    @cached_property
+    def inner_queues(self) -> dict[int, Queue]:
+        """Return what somebody put into the queue of an interface; ours hold only what the kernel makes in them and does not show."""
+        return {queue.link: queue for queue in self._queues if queue.inner and queue.own}
 
     @cached_property
     def ingresses(self) -> dict[int, Queue]:
@@ -273,10 +288,6 @@ class Scene:
     def addresses6_of(self, link: Link) -> list[Address]:
         """Return the IPv6 addresses of an interface. None of ours has any."""
         return [address for address in self._every_address if address.link == link.number and ":" in address.address]
-
-    def routes_of(self, link: Link) -> list[Route]:
-        """Return the IPv4 routes through an interface."""
-        return [route for route in self.routes if route.link == link.number]
 
     def ports_of(self, bridge: Link) -> Iterator[Link]:
         """Return the ports of a bridge."""

@@ -156,6 +156,7 @@ def _clear_link(scene: Scene, wires: Wires, link: Link, *, limited: bool) -> Non
     networks.clear_queues(scene, wires, link, limited=limited)
     if "xdp" in link.odd:
         wires.drop_program(link.number)
+    wires.reset_tap(link.number, link.odd)
 
 
 def _judge_inbound(scene: Scene, wires: Wires, mark: Mark, part: Part, bridge: Link, link: Link | None) -> None:

@@ -26,6 +26,33 @@ NETWORK = {
     ),
     "one more address": ("ip address add 10.77.0.1/24 dev hb-lan", {"addresses": ["10.77.0.1/24"]}),
     "no route": ("ip route delete 10.42.0.0/24 dev hb-lan", {"route": "missing"}),
+    "a hole before its route": (
+        "ip route prepend blackhole 10.42.0.0/24",
+        {"routes": ["10.42.0.0/24 to nowhere (blackhole)"]},
+    ),
+    "a hole instead of its route": (
+        "ip route delete 10.42.0.0/24 dev hb-lan; ip route add blackhole 10.42.0.0/24",
+        {"route": "missing", "routes": ["10.42.0.0/24 to nowhere (blackhole)"]},
+    ),
+    "a hole for some packets": (
+        "ip route add blackhole 10.42.0.0/24 tos 0x10",
+        {"routes": ["10.42.0.0/24 to nowhere (blackhole)"]},
+    ),
+    "a route with the address of somebody else": (
+        "ip route change 10.42.0.0/24 dev hb-lan src 127.0.0.1",
+        {"route": "missing", "routes": ["10.42.0.0/24 to hb-lan"]},
+    ),
+    "a route through a guest": (
+        "ip route replace 10.42.0.0/24 dev hb-lan via 10.42.0.9 onlink",
+        {"route": "missing", "routes": ["10.42.0.0/24 to hb-lan"]},
+    ),
+    "a gateway that the host does not take for its own": (
+        "ip route delete local 10.42.0.1 dev hb-lan table local",
+        {"route": "missing"},
+    ),
+    "no answers where the host is": ("sysctl -w net.ipv4.conf.all.arp_ignore=8", {"silent": True}),
+    "no question where a guest is": ("sysctl -w net.ipv4.neigh.hb-lan.mcast_solicit=0", {"asking": False}),
+    "a question in a day": ("sysctl -w net.ipv4.neigh.hb-lan.retrans_time_ms=86400000", {"asking": False}),
     "no forwarding": ("sysctl -w net.ipv4.ip_forward=0", {"forwarding": False}),
     "no forwarding on the bridge": ("sysctl -w net.ipv4.conf.hb-lan.forwarding=0", {"forwarding": False}),
     "no answers to the loopback": ("sysctl -w net.ipv4.conf.hb-lan.route_localnet=0", {"loopback": False}),
@@ -189,6 +216,16 @@ NIC = {
         "tc qdisc replace dev hc-v1-0 root handle 1: tbf rate 16mbit burst 32000 limit 2000000",
         {"queues": ["another bucket on hc-v1-0"]},
     ),
+    "a queue in that of the download": (
+        "tc qdisc add dev hc-v1-0 parent 1:1 handle 2: bfifo limit 1",
+        {"queues": ["bfifo inside tbf on hc-v1-0"]},
+    ),
+    "a queue in that of the upload": (
+        "tc qdisc add dev hi-v1-0 parent 1:1 handle 2: bfifo limit 1",
+        {"queues": ["bfifo inside tbf on hi-v1-0"]},
+    ),
+    "no room for a single frame": ("ip link set hc-v1-0 txqueuelen 0", {"settings": ["txqueuelen"]}),
+    "a mode in which it waits for somebody": ("ip link set hc-v1-0 mode dormant", {"settings": ["mode"]}),
     "another burst of the upload": (
         "tc qdisc replace dev hi-v1-0 root handle 1: tbf rate 8mbit burst 900000 limit 66000",
         {"queues": ["another bucket on hi-v1-0"]},

@@ -34,7 +34,7 @@ def _scene(*links: Link, **other: Any) -> Scene:
     tap = tap_rules.build(WEB, "hc-v1-0", Guarded(NIC["mac"], NIC["address"], None))
     seen = {
         "addresses": (OnLink(2, "10.42.0.1", 24),),
-        "routes": (Route(2, "10.42.0.0", 24, 254),),
+        "routes": (Route(2, "10.42.0.0", 24, 254), Route(2, "10.42.0.1", 32, 255, 2)),
         "queues": (),
         "networks": _rules(*network_rules.build(LAN, NETWORK)),
         "taps": _rules(tap),
