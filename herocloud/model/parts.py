@@ -5,7 +5,9 @@ Typed dictionaries for the same reason as in `specs`.
 
 from typing import NotRequired, TypedDict
 
+from herocloud.kits.jsons import Part
 from herocloud.model.ids import Sid
+from herocloud.model.powers import MARK
 from herocloud.model.specs import DiskRate, NicRate, Payload, Share, Topology, VolumeUse
 
 
@@ -145,6 +147,15 @@ LOST, REPLACED = "removed, and still open as ", "replaced, and the old one is st
 """How `file` of a disk or volume begins when a process has a file open that has no name any more; the way to it follows.
 
 Where a plain file takes the place of another that nobody has open, or something that is not a file does, `file` says that and no more."""
+
+
+OTHERS = "not what its VM has open"
+"""What `file` of a disk says where nobody knows which file it was, and its VM runs on another one."""
+
+
+def without_mark(part: Part) -> Part:
+    """Return a part without what became of its mark."""
+    return {field: value for field, value in part.items() if field != MARK} if isinstance(part, dict) and MARK in part else part
 
 
 class VolumePart(TypedDict):

@@ -62,7 +62,10 @@ ADDED = "added"
 UNKEPT = "without a keeper"
 """Of a process beside a VMM: it works, and nobody would start it again when it ends."""
 MARK, OWNER = "mark", "owner"
-"""Fields of a machine that are there only when they are wrong: what became of the files that say what it is, and whose it is."""
+"""Fields of a machine that are there only when they are wrong: what became of the files that say what it is, and whose it is.
+
+The first is a field of disks, volumes, seeds, snapshots and images too: each has a file beside it that says whose it is.
+"""
 LOST = frozenset({MARK, OWNER})
 ONLY_SEEN = frozenset(
     {KEEPER, LOG, HOST, CONNECTIONS, USER, LIMITS, FILES, LEAVING, BOOTS, ATTENDANT, SHARING, LOST_SHARES, DISKS, ADDED, *LOST}
@@ -105,6 +108,8 @@ WHY_SEEN = {
     LEAVING: "the guest was asked to let go of it, and has lost it after its next reboot",
 }
 """What a plan says of the other fields that are only seen."""
+WHY_MARK = "the file that says whose it is is not as it was written; it is written again from the record"
+"""What a plan says of the mark of a disk, a volume, a seed, a snapshot or an image."""
 _NOBODY = (KEEPER_DEAD, KEEPER_HALTED, KEEPER_LEAVES, KEEPER_WITHOUT_ORDERS)
 """Of the keepers that are wrong, those that start nothing again."""
 

@@ -1,9 +1,14 @@
-"""What the state knows of VMs, for looks at those whose own files were lost or changed."""
+"""What the state knows of VMs and of what lies on the host, for looks at those whose own files were lost or changed."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
+from herocloud.model.parts import SNAPSHOT
 from herocloud.model.worlds import Record, Recorded
-from herocloud.providers.recollections import Memory, Remembered
+from herocloud.providers.recollections import Memory, Remembered, RememberedPart
+
+_MARKED = ("disk", "seed", "disk.new", "seed.new", "volume", "image")
+"""Parts with a mark of their own beside them; snapshots have one too."""
 
 
 class RecordedMachines(Memory):
@@ -28,6 +33,22 @@ class RecordedMachines(Memory):
     def is_foreign(self, lineage: str) -> bool:
         """Return whether the mark of a VM that is not recorded names another state, from which it would have to be taken over."""
         return lineage != self._recorded.lineage
+
+    def parts(self) -> tuple[RememberedPart, ...]:
+        """Return all that is recorded and has a mark beside it."""
+        return self._parts
+
+    @cached_property
+    def _parts(self) -> tuple[RememberedPart, ...]:
+        return tuple(self._find_parts(self._recorded.lineage)) if self._recorded.lineage is not None else ()
+
+    def _find_parts(self, lineage: str) -> Iterator[RememberedPart]:
+        for stack, records in self._recorded.records.items():
+            for record in records.values():
+                sids = (record.sid,) if record.sid is not None else ()
+                for name, part in record.parts.items():
+                    if isinstance(part, dict) and (name in _MARKED or name.startswith(SNAPSHOT)):
+                        yield RememberedPart(stack, record.address, lineage, name, part, sids)
 
     @cached_property
     def _by_sid(self) -> dict[str, Record]:

@@ -35,7 +35,7 @@ from herocloud.plan.image_room import ImageRoom
 from herocloud.plan.spec_values import Valued
 from herocloud.plan.step_compiler import Use
 from herocloud.plan.step_sequence import StepSequence
-from herocloud.plan.usage import counted, use_of, use_of_parts
+from herocloud.plan.usage import counted, disk_of, use_of, use_of_parts
 from herocloud.providers.seam import Verdict
 
 _Judge = Callable[[str, Json, Json], Verdict]
@@ -107,8 +107,9 @@ class Decider:
         elif case.kind == "network":
             there = case.present.get("network") or {}
             target = {"network": {**target["network"], "bridge": there.get("bridge") or self.bridges[case.name]}}
+        present = lost_marks.write_again(seq, case.present, None)
         name_steps.rename_marked(seq, case.kind, case.marked_as, case.present)
-        step_compiler.compile_plain(seq, case.kind, case.present, target)
+        step_compiler.compile_plain(seq, case.kind, present, target)
         promised.fill(seq, case.counted, case.present)
         if case.kind == "image":
             self._image_room.claim(seq, valued.spec)
@@ -122,6 +123,9 @@ class Decider:
         if there is None:
             folder = wanted["path"].rpartition("/")[0]
             return {"volume": {**wanted, "path": f"{folder}/{self.made_as.get(case.name, case.name)}.raw"}}
+        if case.record is not None and case.record.spec["size"] <= wanted["size"] < there["size"]:
+            # Somebody made its file larger, and the stack asked for nothing smaller.
+            return {"volume": {**wanted, "path": there["path"], "size": there["size"]}}
         before = max(there["size"], recorded["size"] if recorded and case.present else 0)
         if before > wanted["size"] != there["size"]:
             smaller = f"from {sizes.format_size(before)} to {sizes.format_size(wanted['size'])}"
@@ -146,10 +150,11 @@ class Decider:
         # Where neither a machine nor its disk is left, nothing can be interrupted or lost any more.
         left = "machine" in present or "disk" in present
         worst = max((field.impact for field in fields), default=Impact.LIVE) if left else Impact.LIVE
-        worst = max(worst, resource_parts.disk_impact(present, target))
+        kept = _with_grown_disk(case, valued, target)
+        worst = max(worst, resource_parts.disk_impact(present, kept))
         if case.leaves_hypervisor(valued.spec):
             worst = max(worst, Impact.REPLACE)
-        elif resource_parts.is_as_wanted(present, target):
+        elif resource_parts.is_as_wanted(present, kept):
             # The record is older than what it speaks of: the machine is what the file asks for, so it is only written down.
             worst = Impact.LIVE
         if case.forced:
@@ -164,6 +169,7 @@ class Decider:
         if worst >= Impact.REPLACE and present:
             self._replace(seq, case._replace(present=present), target, use, old, worst)
         else:
+            target = kept
             cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
             step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old, halves=case.halves)
@@ -221,7 +227,7 @@ class Decider:
                 step_compiler.claim(seq, Claim(), counted(held, case.present).claim())
             step_compiler.claim(seq, Claim(), Claim(disk=snapshot_space.reserved(held.spec, held.parts)))
         else:
-            step_compiler.compile_plain(seq, case.kind, case.present, None, case.halves)
+            step_compiler.compile_plain(seq, case.kind, present, None, case.halves)
             if not case.purge:
                 seq.steps[:] = [step._replace(gives=Claim()) for step in seq.steps]
         name_steps.come_first(seq)
@@ -303,6 +309,16 @@ class Decider:
             parts_before=case.present or None,
         )
         return Decision(change, steps)
+
+
+def _with_grown_disk(case: Case, valued: Valued, target: dict[str, Part]) -> dict[str, Part]:
+    """Leave a root disk as large as somebody made its file, unless the stack asks for a smaller one: what is in the new room may count."""
+    there, wanted, record = case.present.get("disk"), target.get("disk"), case.record
+    if there is None or wanted is None or record is None or case.forced or there["size"] <= wanted["size"]:
+        return target
+    if disk_of(record.spec) > disk_of(valued.spec):
+        return target
+    return {**target, "disk": {**wanted, "size": there["size"]}}
 
 
 def _field(difference: differences.Difference, judge: _Judge) -> FieldDiff:

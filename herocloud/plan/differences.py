@@ -106,11 +106,21 @@ def shown(spec: Mapping[str, Json]) -> dict[str, Json]:
 
 def drift_field(difference: Difference) -> FieldDiff:
     """Say how the world differs in one value; `before` is what is there, `after` what the record says and the plan restores."""
-    if difference.path.startswith(SNAPSHOT):
+    if difference.path.startswith(SNAPSHOT) and not difference.path.endswith(f".{powers.MARK}"):
         # A copy of what was cannot be made again: the record follows the world.
         why = "gone outside herocloud; the record forgets it" if difference.before is None else "found; the record takes it up"
         return FieldDiff(difference.path, difference.after, difference.before, drift=True, why=why)
+    if _is_grown(difference):
+        return FieldDiff(difference.path, difference.after, difference.before, drift=True, why=_WHY_GROWN)
     return FieldDiff(difference.path, difference.before, difference.after, drift=True, why=_why_drifted(difference))
+
+
+_SIZES = ("disk.size", "volume.size")
+_WHY_GROWN = "grown outside herocloud; a disk does not shrink, so it stays that large, and the record takes it up"
+
+
+def _is_grown(difference: Difference) -> bool:
+    return difference.path in _SIZES and difference.after is not None and (difference.before or 0) > difference.after
 
 
 def _why_drifted(difference: Difference) -> str:
@@ -118,7 +128,9 @@ def _why_drifted(difference: Difference) -> str:
         return powers.WHY_KEPT.get(str(difference.before), "")
     if difference.path.startswith("machine.") and (why := powers.WHY_SEEN.get(difference.path.partition(".")[2])):
         return why
-    if difference.path in ("disk.size", "volume.size") and difference.before is not None and difference.before < (difference.after or 0):
+    if difference.path.endswith(f".{powers.MARK}"):
+        return powers.WHY_MARK
+    if difference.path in _SIZES and difference.before is not None and difference.before < (difference.after or 0):
         return "cut outside herocloud; what lay beyond is lost"
     return powers.WHY.get(str(difference.before) if difference.path == "power" else "", "changed outside herocloud")
 

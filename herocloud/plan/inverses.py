@@ -11,6 +11,7 @@ from herocloud.kits.jsons import Part
 from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.ids import Address, StepId
+from herocloud.model.parts import without_mark
 from herocloud.model.plans import Change
 from herocloud.model.steps import BESIDE, FETCH, KINDS, Step, discard_kind, moves_node
 
@@ -168,9 +169,9 @@ def _discard(step: Step, halves: Mapping[StepId, Part]) -> list[tuple[str, Part,
 
 def _inverse_of(step: Step) -> list[tuple[str, Part, Part]]:
     kind, before, after = step.kind, step.before, step.after
-    if step.part == "machine" and before is not None and after is not None:
+    if before is not None and after is not None:
         # Nobody wants back what was wrong about it.
-        before, after = _sound(before), _sound(after)
+        before, after = (_sound(part) if step.part == "machine" else without_mark(part) for part in (before, after))
         if before == after and step.before != step.after:
             return []
     if kind == "vm.stop" and before == "paused":

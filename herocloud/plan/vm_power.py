@@ -4,12 +4,15 @@ The stack as it is recorded is asked for again with this one VM different, so th
 through.
 """
 
+import itertools
+from collections.abc import Collection
+
 from herocloud.model.hosts import Host
 from herocloud.model.ids import Address, StepId
 from herocloud.model.plans import Change, Plan
 from herocloud.model.words import Action, Impact, Reason
 from herocloud.model.worlds import Observed, Record, Recorded, Thing
-from herocloud.plan import excerpt, finish, lost_files, planner, recorded_stack
+from herocloud.plan import excerpt, finish, lost_files, lost_marks, planner, recorded_stack
 from herocloud.plan.changes import Decision
 from herocloud.plan.draft import Draft, World
 from herocloud.plan.scope import PlanOptions
@@ -71,7 +74,8 @@ def _restart(world: World, record: Record, thing: Thing, options: PlanOptions) -
     stopped = recorded_stack.with_spec(record, state="stopped")
     down = _draft(world, record, stopped, options)
     off = stopped._replace(parts={**record.parts, "power": "stopped"})
-    seen = thing._replace(parts={**thing.parts, "power": "stopped"})
+    # What was lost of its marks is written again before it stops.
+    seen = thing._replace(parts={**{name: lost_marks.sound(name, part) for name, part in thing.parts.items()}, "power": "stopped"})
     up = _draft(_swap(world, off, seen), off, running, options)
     if down.errored or not down.steps or not up.steps:
         return down if down.errored else up
@@ -82,12 +86,19 @@ def _chain(first: Draft, second: Draft, address: Address) -> Draft:
     """Put what two drafts do at one address behind each other."""
     before, after = first.decisions[address], second.decisions[address]
     taken = {step.id for step in before.steps}
-    renamed = {step.id: StepId(f"{step.id}#2") if step.id in taken else step.id for step in after.steps}
+    renamed = {
+        step.id: _free(step.id, {*taken, *(other.id for other in after.steps)}) if step.id in taken else step.id for step in after.steps
+    }
     ends = (before.steps[-1].id,)
     later = [step._replace(id=renamed[step.id], needs=tuple(renamed[need] for need in step.needs) or ends) for step in after.steps]
     steps = [*(step._replace(last=False) for step in before.steps), *later]
     change = _as_reboot(before.change, after.change)
     return first._replace(decisions={**first.decisions, address: Decision(change, steps)}, everything=_shown(first, change))
+
+
+def _free(step_id: StepId, taken: Collection[StepId]) -> StepId:
+    """Return a name for a step whose own is taken."""
+    return next(name for number in itertools.count(2) if (name := StepId(f"{step_id}#{number}")) not in taken)
 
 
 def _shown(draft: Draft, change: Change) -> tuple[Change, ...]:

@@ -1,4 +1,6 @@
-"""What the state knows of VMs, for looks at those whose own files were lost or changed."""
+"""What the state knows of VMs and of what lies on the host, for looks at those whose own files were lost or changed."""
+
+from collections.abc import Collection
 
 from herocloud.kits.jsons import Part
 from herocloud.kits.named_tuples import NamedTuple
@@ -15,8 +17,25 @@ class Remembered(NamedTuple):
     """The part as it was recorded last; nothing while none was made."""
 
 
+class RememberedPart(NamedTuple):
+    """What the state knows of a disk, a volume, a seed, a snapshot or an image."""
+
+    stack: str
+    address: str
+    lineage: str
+    part: str
+    body: Part
+    """The part as it was recorded last."""
+    sids: tuple[str, ...] = ()
+    """The VMs that have it open while they run."""
+
+
 class Memory:
     """What the state knows of VMs; this one knows none."""
+
+    def parts(self) -> Collection[RememberedPart]:
+        """Return all that is recorded and has a mark beside it."""
+        return ()
 
     def of_sid(self, sid: str) -> Remembered | None:  # noqa: ARG002  (the name is part of the contract)
         """Return what is recorded of the VM with a sid."""

@@ -197,6 +197,65 @@ def test_a_mark_that_is_copied_from_another_vm_is_none(host: Host) -> None:
     _is_healed_and_goes_on(host, "machine.mark", lambda: host.mark("web").write_bytes(host.mark("db").read_bytes()))
 
 
+SIDE_FILES: dict[str, Callable[[Host], Path]] = {
+    "disk": lambda host: host.folder("db") / "root.raw.mark",
+    "seed": lambda host: host.folder("db") / "seed.iso.mark",
+    "image": lambda host: host.site.data / "images/names/shop/blank.mark",
+}
+"""More shapes of these are read in `tests/providers/images/test_lost_marks.py`."""
+
+
+@pytest.mark.parametrize("part", SIDE_FILES)
+@pytest.mark.parametrize("kind", ["removed", "one letter", "a pipe"])
+def test_so_is_what_lies_beside_the_files_of_a_vm(host: Host, part: str, kind: str) -> None:
+    place = SIDE_FILES[part](host)
+    disk = host.folder("db") / "root.raw"
+    inode = disk.stat().st_ino
+    MARKS[kind](place)
+    assert host.site.done("plan", "-f", "other.yaml").strip() == "No changes."
+    _is_healed_and_goes_on(host, f"{part}.mark", lambda: None)
+    assert (place.is_file(), disk.stat().st_ino) == (True, inode)
+
+
+def test_a_damaged_mark_of_a_volume_concerns_its_own_stack_alone(host: Host) -> None:
+    place = host.site.data / "volumes/other/data.raw.mark"
+    place.write_text("x")
+    assert host.site.done("plan").strip() == "No changes."
+    assert "volume.mark unreadable" in host.site.done("apply", "-y", "-f", "other.yaml")
+    assert host.site.done("plan", "-f", "other.yaml").strip() == "No changes."
+
+
+def test_a_disk_that_nothing_proves_to_be_the_one_that_runs_is_refused_before_anything_stops(host: Host) -> None:
+    before, root = host.processes(), host.folder("db") / "root.raw"
+    mark = root.with_name("root.raw.mark")
+    mark.rename(root.with_name("kept"))
+    root.rename(root.with_name("moved"))
+    shutil.copyfile(root.with_name("moved"), root)
+    try:
+        applied = host.site("apply", "-y")
+        assert applied.returncode == 1
+        assert "the file of `vm.db`, is not what its VM has open now" in applied.stderr
+        assert "put the file back, or remove what lies there" in applied.stderr
+        assert host.processes() == before
+    finally:
+        root.with_name("moved").replace(root)
+        root.with_name("kept").replace(mark)
+    assert host.site.done("plan").strip() == "No changes."
+
+
+def test_a_disk_that_somebody_made_larger_stays_that_large_and_its_vm_goes_on(host: Host) -> None:
+    before, root = host.processes(), host.folder("db") / "root.raw"
+    os.truncate(root, 2 * 1024**2)
+    try:
+        applied = host.site.done("apply", "-y")
+        assert "disk.size 1 MiB → 2 MiB, grown outside herocloud; a disk does not shrink" in applied
+        assert host.site.done("plan").strip() == "No changes."
+        assert (host.processes(), root.stat().st_size) == (before, 2 * 1024**2)
+    finally:
+        os.truncate(root, 1024**2)
+        host.site("apply", "-y", "-q")
+
+
 def test_nobody_wants_a_loss_back(host: Host) -> None:
     before = host.processes()
     host.mark("web").unlink()

@@ -49,6 +49,7 @@ class Disks:
             self._bury(path, mark, work, half)
         if KINDS[work.step.kind].places and self._place(path, work, half):
             return
+        part_states.refuse_taken_place(path, work)
         source = None if work.step.origin is not None else self._source(work, after)
         part_states.claim_folder(path, work)
         marks.write(path, mark_for(work, None, half=_COPYING))
@@ -337,8 +338,7 @@ def _ends(work: Work) -> tuple[str, str]:
 
 def _find(folder: Path, work: Work, address: str) -> Path | None:
     """Return the volume that has an address; its file keeps the name it was made with."""
-    for place, content in marks.scan(folder / image_folders.VOLUMES / work.stack):
-        mark = marks.parse([(place, content)])[0]
-        if mark.address == address and marks.object_of(place).exists():
-            return marks.object_of(place)
+    for path, mark in marks.read_all([folder / image_folders.VOLUMES / work.stack]):
+        if mark is not None and mark.address == address and path.exists():
+            return path
     return None

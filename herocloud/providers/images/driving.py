@@ -10,7 +10,7 @@ from pathlib import Path
 
 from herocloud.model.hosts import Host
 from herocloud.model.steps import KINDS
-from herocloud.providers.images import downloads, replaced_disks, space
+from herocloud.providers.images import downloads, replaced_disks, space, unmarked_objects
 from herocloud.providers.images import tombstones as images_tombstones
 from herocloud.providers.images.content_store import Store
 from herocloud.providers.images.disks import MOVE, Disks, move_volume, probe_move
@@ -56,12 +56,13 @@ class ImagesDriver(PartsDriver):
         self._folder = folder
         store, there = Store(folder), space.Room(folder, space.bounds_of(host))
         disks = self._disks = Disks(folder, store, there, ownership)
+        images = self._images = Images(folder, store, there, patience)
         seeds = Seeds(folder, ownership, environment or {})
         self._replacements = Replacements(folder, there, ownership)
         super().__init__(
             "images",
             {
-                "image": Images(folder, store, there, patience),
+                "image": images,
                 "disk": disks,
                 "volume": disks,
                 "seed": seeds,
@@ -71,6 +72,7 @@ class ImagesDriver(PartsDriver):
 
     def bring(self, work: Work, half: Half) -> None:
         """Go to `after` from whatever is there."""
+        work = self._write_mark_again(work, half)
         if work.step.kind == MOVE:
             move_volume(self._folder, work)
         elif work.step.kind in replaced_disks.KINDS:
@@ -78,8 +80,19 @@ class ImagesDriver(PartsDriver):
         else:
             super().bring(work, half)
 
+    def _write_mark_again(self, work: Work, half: Half) -> Work:
+        """Write a mark again that a step finds lost, before all else; returns what is left to do."""
+        rest = unmarked_objects.sound(work)
+        if not unmarked_objects.is_lost(self._folder, work):
+            return rest
+        if work.step.part != "image":
+            return unmarked_objects.write_again(self._folder, work)
+        self._images.write_mark_again(rest, half)
+        return rest
+
     def take_back(self, work: Work, half: Half) -> None:
         """Go to `before` from `after` or from half-way."""
+        work = unmarked_objects.sound(work)
         if work.step.kind.endswith(".discard"):
             # It lay there for nothing, and nobody misses it.
             return
@@ -92,6 +105,9 @@ class ImagesDriver(PartsDriver):
 
     def probe(self, work: Work) -> Probe:
         """Compare the world with the part before and after."""
+        if unmarked_objects.is_lost(self._folder, work):
+            return Probe(Found.NOT_STARTED)
+        work = unmarked_objects.sound(work)
         if work.step.kind == MOVE:
             return probe_move(self._folder, work)
         if work.step.kind in replaced_disks.KINDS:

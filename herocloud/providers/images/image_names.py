@@ -72,6 +72,10 @@ class Images:
             if content_store.what_is_wrong(self._store.content(key), entry, work.cancelled):
                 self._store.remove(key)
 
+    def write_mark_again(self, work: Work, half: Half) -> None:
+        """Find the content again that an image points at whose mark is lost."""
+        self._point_back(work, half)
+
     def _point_back(self, work: Work, half: Half) -> None:
         """Point at what the image was before; it is fetched again only when somebody has pruned it."""
         path, body = self._path(work), work.step.before
@@ -182,7 +186,9 @@ def used_keys(folder: Path) -> dict[str, list[str]]:
     used: dict[str, list[str]] = {}
     names = folder / image_folders.NAMES
     for stack in sorted(names.iterdir()) if names.is_dir() else ():
-        for mark in marks.parse(marks.scan(stack)):
+        for _, mark in marks.read_all([stack]):
+            if mark is None:
+                continue
             for key in _keys_of(mark):
                 used.setdefault(key, []).append(f"{mark.address} of stack {mark.stack}")
     return used
@@ -197,9 +203,14 @@ def _keys_of(mark: Mark) -> set[str]:
 
 
 def remove_unused(folder: Path, store: Store, key: str) -> int:
-    """Remove a content unless something points at it or is making it; returns the bytes that came free."""
+    """Remove a content unless something points at it or is making it; returns the bytes that came free.
+
+    Nobody knows what a mark points at that cannot be read, so while there is one everything stays.
+    """
+    names = folder / image_folders.NAMES
     with store.try_lock(key.partition("-")[0]) as got:
-        if not got or key in used_keys(folder):
+        known = marks.read_all(sorted(names.iterdir()) if names.is_dir() else ())
+        if not got or any(mark is None or key in _keys_of(mark) for _, mark in known):
             return 0
         return store.remove(key)
 

@@ -37,7 +37,7 @@ def boots_of(folder: Path, stack: str, payload: Mapping[str, Json]) -> dict[str,
     """Return the digests of what a VM of a stack boots, as its image was looked at last; nothing where no image says so."""
     known = [
         mark
-        for mark in marks.parse(marks.scan(folder / image_folders.NAMES / stack))
-        if mark.body is not None and all(mark.body[field] == payload.get(field) for field in BOOTED)
+        for _, mark in marks.read_all([folder / image_folders.NAMES / stack])
+        if mark is not None and mark.body is not None and all(mark.body[field] == payload.get(field) for field in BOOTED)
     ]
     return dict(max(known, key=lambda mark: mark.serial).more.get("boots") or {}) if known else {}

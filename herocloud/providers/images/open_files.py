@@ -42,6 +42,23 @@ def find_holder(known: FileIdentity, folder: Path) -> Holder | None:
     return found
 
 
+def find_nameless(path: Path) -> Holder | None:
+    """Return a process that has a file open which lay at a path and has no name any more; nothing when nobody has."""
+    place = f"{path.parent.resolve() / path.name} (deleted)"
+    for process, descriptor in _descriptors():
+        try:
+            if str(descriptor.readlink()) == place:
+                return Holder(process, int(descriptor.name), descriptor.stat().st_size)
+        except OSError:
+            continue
+    return None
+
+
+def has_open(pid: int, known: FileIdentity, folder: Path) -> bool:
+    """Return whether a process has a file of a folder open."""
+    return any(holder.pid == pid for holder in _holders(known, folder))
+
+
 def refuse_in_use(path: Path, what: str) -> None:
     """Raise when a machine has a file open, or anybody else writes to it: its data must not be taken away from under a guest.
 
@@ -98,22 +115,27 @@ def _name_of(pid: int) -> str:
 
 def _holders(known: FileIdentity, folder: Path) -> Iterator[Holder]:
     devices = (known.device, folder.stat().st_dev)
+    for pid, descriptor in _descriptors():
+        try:
+            seen = descriptor.stat()
+        except OSError:
+            continue
+        if seen.st_ino != known.inode or seen.st_dev not in devices:
+            continue
+        if known.born is not None and file_identity.birth_of(descriptor, follow=True) != known.born:
+            # The number of a file that is gone was given to another one.
+            continue
+        yield Holder(pid, int(descriptor.name), seen.st_size)
+
+
+def _descriptors() -> Iterator[tuple[int, Path]]:
+    """Yield every descriptor of every process that lets us look."""
     for process in _PROC.iterdir():
         try:
             descriptors = list((process / "fd").iterdir()) if process.name.isdecimal() else []
         except OSError:
             continue
-        for descriptor in descriptors:
-            try:
-                seen = descriptor.stat()
-            except OSError:
-                continue
-            if seen.st_ino != known.inode or seen.st_dev not in devices:
-                continue
-            if known.born is not None and file_identity.birth_of(descriptor, follow=True) != known.born:
-                # The number of a file that is gone was given to another one.
-                continue
-            yield Holder(int(process.name), int(descriptor.name), seen.st_size)
+        yield from ((int(process.name), descriptor) for descriptor in descriptors)
 
 
 def _writes(holder: Holder) -> bool:

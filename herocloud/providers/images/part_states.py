@@ -1,9 +1,11 @@
 """What is there of one part, seen from outside: its mark, its object, and whether the two agree."""
 
 import contextlib
+import os
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
+from herocloud.model.errors import Conflict
 from herocloud.model.parts import ANOTHER, LOST, REPLACED
 from herocloud.model.steps import BESIDE, KINDS, beside
 from herocloud.providers import ownership
@@ -25,13 +27,29 @@ def look(path: Path, work: Work) -> Seen:
     litter = any(draft.exists() for draft in drafts_of(path))
     if mark is None:
         if size is not None:
-            return Seen(None, stray=f"`{path}` has no mark, so it was not made by herocloud")
+            return Seen(None, stray=stray(path))
         return Seen(None, litter=litter or (_in_vm(path) and ownership.is_bare(path.parent)))
     owner = owner_of(path, mark)
     if (owner.stack, owner.address) != (work.stack, work.step.address):
         return Seen(None, stray=f"`{path}` belongs to `{owner.address}` of stack `{owner.stack}`")
     lost = mark.half == DELETING and not path.exists()
     return Seen(body_of(path, mark, Stamps(data_folder(path))), mark.lineage, mark.half, litter=litter, lost=lost)
+
+
+def stray(path: Path) -> str:
+    """Say what lies in a place without a mark that says whose it is."""
+    if marks.is_unreadable(path):
+        return f"`{path}` has a mark that cannot be read, `{marks.mark_of(path)}`, so nobody can tell whose it is; move both away"
+    return f"`{path}` has no mark, so it was not made by herocloud; move it away"
+
+
+def refuse_taken_place(path: Path, work: Work) -> None:
+    """Raise when the place is taken that what is made beside it is to get: nothing may be stopped for that."""
+    if work.step.part.endswith(BESIDE):
+        place = path.with_name(path.name.replace(BESIDE, ""))
+        if os.path.lexists(place) and marks.read(place) is None:
+            part = work.step.part.removesuffix(BESIDE)
+            raise Conflict(f"File exists: the place of the {part} of `{work.step.address}` is taken: {stray(place)}")
 
 
 def data_folder(path: Path) -> Path:

@@ -52,6 +52,7 @@ class Seeds:
 
     def _write(self, work: Work, part: Part, before: Part, half: Half) -> None:
         path = self._path(work)
+        part_states.refuse_taken_place(path, work)
         content = self._prepared(path, part) if KINDS[work.step.kind].places else None
         if content is None:
             content = make_iso(compose(self._folder, work.step.address, part, work.spec, self._environment, work.lineage))

@@ -39,7 +39,7 @@ class Snapshots(Parts):
         there = path.is_dir()
         if mark is None:
             if there:
-                return Seen(None, stray=f"`{path}` has no mark, so it was not made by herocloud")
+                return Seen(None, stray=part_states.stray(path))
             return Seen(None, litter=any(draft.exists() for draft in part_states.drafts_of(path)))
         owner = owner_of(path, mark)
         if (owner.stack, owner.address) != (work.stack, work.step.address):

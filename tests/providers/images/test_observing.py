@@ -3,9 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
-from herocloud.model.errors import Permanent
 from herocloud.model.worlds import Observed
 from herocloud.providers import ownership
 from herocloud.providers.images import observing
@@ -62,14 +59,6 @@ def test_a_rename_of_a_vm_takes_its_disk_and_seed_along(bench, raw, shapes) -> N
     seen = bench.look().things["shop"]
     assert sorted(seen["vm.front"].parts) == ["disk", "seed"]
     assert "vm.web" not in seen
-
-
-def test_a_damaged_mark_is_named_and_not_taken_for_nothing(bench, raw, shapes) -> None:
-    fill(bench, raw, shapes)
-    mark = bench.folder / "vms/v1/root.raw.mark"
-    mark.write_bytes(mark.read_bytes()[:-5])
-    with pytest.raises(Permanent, match=r"the mark `.*/vms/v1/root\.raw\.mark` is damaged"):
-        bench.look()
 
 
 def test_what_lies_in_a_folder_whose_owner_is_damaged_is_seen_by_its_own_mark(bench, raw, shapes) -> None:
