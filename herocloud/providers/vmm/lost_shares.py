@@ -61,7 +61,7 @@ def _is_older(daemon: Identity | None, process: Identity) -> bool:
 
 
 def _began(process: Identity) -> int | None:
-    """Return when the guest began that runs now, in ticks as the starts of processes are counted. It begins anew when it reboots."""
+    """Return when the guest began that runs now, in ticks as the starts of processes are counted. A reboot begins it again."""
     try:
         for thread in (_PROC / str(process.pid) / "task").iterdir():
             if (thread / "comm").read_text().strip() == _FIRST_VCPU:
