@@ -7,10 +7,11 @@ to look and act in one transaction of its own (the simulator) uses the judgement
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from herocloud.kits import faults, jsons
 from herocloud.kits.jsons import Part
+from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.steps import Step
 from herocloud.providers.seam import Found, Probe, Work

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ def wait_until(condition: Callable[[], Any]) -> Any:
     ends = time.monotonic() + SECONDS
     while not (found := condition()):
         assert time.monotonic() < ends
-        time.sleep(0.02)
+        threading.Event().wait(0.02)
     return found
 
 

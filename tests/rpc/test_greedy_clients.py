@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,7 +106,7 @@ def limited(folder: Path) -> Iterator[Path]:
             except ClientError:
                 assert process.poll() is None
                 assert time.monotonic() < ends
-                time.sleep(0.05)
+                threading.Event().wait(0.05)
     yield path
     os.kill(process.pid, signal.SIGTERM)
     process.wait(SECONDS)

@@ -112,7 +112,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     ends = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < ends
-        time.sleep(0.002)
+        threading.Event().wait(0.002)
 
 
 class WatchedTurn:
