@@ -5,6 +5,7 @@
 
 import fcntl
 import os
+import signal
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -13,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from herocloud.model import guest_agreement
+from herocloud.model import guest_agreement, powers
 from herocloud.model.errors import Permanent
 from herocloud.model.specs import VmSpec
 from herocloud.model.words import Impact
 from herocloud.providers.cloud_hypervisor import planning, slots, vmm_process
 from herocloud.providers.seam import Attachment, Found, Tap
-from herocloud.providers.vmm import huge_pages, virtiofs
+from herocloud.providers.vmm import huge_pages, identity, virtiofs
 from tests.providers.cloud_hypervisor.conftest import until
 
 MIB = 1024**2
@@ -61,6 +62,7 @@ _ROWS = {
     "networks": ("test_a_card_is_plugged_in_and_unplugged_live", "test_what_the_host_does_with_packets_changes_live"),
     "mycelium": ("test_a_card_is_plugged_in_and_unplugged_live", "test_what_a_guest_reads_at_boot_takes_a_power_cycle"),
     "shares": ("test_a_share_takes_a_power_cycle_and_a_daemon",),
+    "lost_shares": ("test_a_share_takes_a_power_cycle_and_a_daemon",),
     "user_data": ("test_what_a_guest_reads_at_boot_takes_a_power_cycle",),
     "ssh_keys": ("test_what_a_guest_reads_at_boot_takes_a_power_cycle",),
     "env": ("test_what_a_guest_reads_at_boot_takes_a_power_cycle",),
@@ -84,7 +86,7 @@ _OF_NO_MACHINE = {"image", "hostname", "sid", "slices", "snapshots"}
 
 def test_every_row_of_the_table_has_a_test_that_does_it() -> None:
     assert set(planning._COSTS) <= set(_ROWS)
-    assert {row.partition(".")[0] for row in _ROWS} == set(VmSpec.__annotations__) - _OF_NO_MACHINE | {"image_id"}
+    assert {row.partition(".")[0] for row in _ROWS} == set(VmSpec.__annotations__) - _OF_NO_MACHINE | {"image_id", powers.LOST_SHARES}
     assert {name for names in _ROWS.values() for name in names} <= set(globals())
 
 
@@ -510,6 +512,16 @@ def test_a_share_takes_a_power_cycle_and_a_daemon(bench: Any, tmp_path: Path, mo
     config = _cycle(bench, shares=[share])
     assert [(fs["tag"], fs["id"]) for fs in config["fs"]] == [("shared", "share-0")]
     assert config["memory"]["shared"] is True
+    daemon_of_it = identity.running(bench.data, "v1", "-share-0")
+    identity.send(daemon_of_it, signal.SIGKILL)
+    machine = bench.machine(shares=[share])
+    lost = {powers.LOST_SHARES: f"shared: {powers.SERVER_ENDED}"}
+    until(lambda: bench.see()["machine"] == {**machine, **lost}, "another daemon, which knows nothing of the guest")
+    assert _impact(bench, powers.LOST_SHARES, lost[powers.LOST_SHARES], None) is Impact.REBOOT
+    bench.power("vm.stop", "running", "stopped")
+    bench.do("vm.configure", {**machine, **lost}, machine)
+    bench.power("vm.boot", "stopped", "running")
+    assert bench.see() == {"machine": machine, "power": "running"}
     bench.power("vm.stop", "running", "stopped")
     assert bench.left_over() == []
 
