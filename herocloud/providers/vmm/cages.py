@@ -65,14 +65,17 @@ class Cage(NamedTuple):
     answers_on: Sequence[int] | None = None
     """Where its connections are watched: the ports on which it answers the host itself all the same."""
 
-    def orders(self, *, grouped: bool) -> Iterator[tuple[str, str]]:
-        """Yield what `jail` has to do; `grouped` says that somebody else has put the process into a control group with limits."""
+    def orders(self, *, grouped: bool, joined: Iterable[Path] = ()) -> Iterator[tuple[str, str]]:
+        """Yield what `jail` has to do; `grouped` says that somebody else has put the process into a control group with limits.
+
+        `joined` are the control groups that its orders named so far.
+        """
         yield "confined", ""
         yield from namespace_filter.orders()
         limits = Limits(self.memory, _MOST_PROCESSES, self.weight)
         have = control_groups.share if self.is_beside else control_groups.make
-        joined = have(self.group, limits) if self.group and not grouped else ()
-        for path in joined:
+        groups = have(self.group, limits, joined) if self.group and not grouped else ()
+        for path in groups:
             yield "group", str(path)
         yield "limit", "CORE=0"
         yield "limit", f"NOFILE={_MOST_FILES}"
@@ -84,7 +87,7 @@ class Cage(NamedTuple):
             shared = set() if self.user.shared is None else {self.user.shared}
             for number in sorted(shared | (set() if self.view else _groups_of(self.devices))):
                 yield "also-group", str(number)
-        if self.memory is not None and not grouped and not any(control_groups.limits_memory(path) for path in joined):
+        if self.memory is not None and not grouped and not any(control_groups.limits_memory(path) for path in groups):
             # Address space is not memory, and a VMM reserves far more than it uses: this keeps a mad one from taking the host with it.
             yield "limit", f"AS={2 * self.memory + 32 * 1024 * _MIB}"
         if self.view:

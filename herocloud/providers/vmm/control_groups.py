@@ -9,7 +9,7 @@ import fcntl
 import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,19 +33,22 @@ class Limits(NamedTuple):
     """100 is the weight of one processor."""
 
 
-def make(name: str, limits: Limits) -> tuple[Path, ...]:
-    """Make the group of a VM and return the files that a process writes itself into; none where no group can be made."""
-    return tuple(_made(name, limits, limits_again=True))
+def make(name: str, limits: Limits, joined: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Make the group of a VM and return the files that a process writes itself into; none where no group can be made.
+
+    `joined` are the files that were returned for it before: its process is in those groups for as long as they are there.
+    """
+    return tuple(_made(name, limits, joined, limits_again=True))
 
 
-def share(name: str, limits: Limits) -> tuple[Path, ...]:
+def share(name: str, limits: Limits, joined: Iterable[Path] = ()) -> tuple[Path, ...]:
     """Return the same for what works beside a VMM: limits that the group has already are the machine's, and stay."""
-    return tuple(_made(name, limits, limits_again=False))
+    return tuple(_made(name, limits, joined, limits_again=False))
 
 
-def _made(name: str, limits: Limits, *, limits_again: bool) -> Iterator[Path]:
+def _made(name: str, limits: Limits, joined: Iterable[Path], *, limits_again: bool) -> Iterator[Path]:
     for controllers, folder in _places():
-        group = folder / _OURS / name
+        group = _joined_before(folder / _OURS / name, joined)
         try:
             is_there = group.is_dir()
             if limits_again or not is_there:
@@ -63,6 +66,22 @@ def _made(name: str, limits: Limits, *, limits_again: bool) -> Iterator[Path]:
         yield group / "cgroup.procs"
 
 
+def _joined_before(group: Path, joined: Iterable[Path]) -> Path:
+    """Return a group that is there already instead of one that would be made in its hierarchy.
+
+    Of version 1, groups lie below the one that herocloud runs in. Who changes a VM that runs may be in another one than who started it.
+    """
+    for there in (file.parent for file in joined if is_group(file)):
+        if there.name == group.name and _hierarchy_of(there) == _hierarchy_of(group) and there.is_dir():
+            return there
+    return group
+
+
+def _hierarchy_of(path: Path) -> str:
+    """Name the controller of version 1 that a path belongs to; of version 2 it is the same for all."""
+    return path.relative_to(_ROOT).parts[0]
+
+
 def remove(joined: Path) -> None:
     """Remove a group whose processes are dead, by the file that `make` returned for it."""
     for folder in (joined.parent, joined.parent.parent):
@@ -78,7 +97,7 @@ def is_group(joined: Path) -> bool:
 
 def holds(joined: Path, process: int) -> bool:
     """Return whether a process is in a group, by the file that `make` returned for it."""
-    first, end = joined.relative_to(_ROOT).parts[0], f"/{_OURS}/{joined.parent.name}"
+    first, end = _hierarchy_of(joined), f"/{_OURS}/{joined.parent.name}"
     controller = "" if first == _OURS else first
     for line in _read(Path(f"/proc/{process}/cgroup")).splitlines():
         _, controllers, path = line.split(":", 2)
@@ -217,11 +236,14 @@ def _weights(ours: Path, name: str, coming: str) -> Iterator[int]:
     """Yield the weights of the groups that count. Every start of a VM reads those of all others, so nothing is made of their paths."""
     with os.scandir(ours) as entries:
         groups = [(entry.path, entry.name) for entry in entries if entry.is_dir()]
+    abandoned = []
     for path, group in groups:
         if group == coming or _begins(f"{path}/cgroup.procs"):
             yield from _weight(f"{path}/{name}")
         elif _is_abandoned(path, group):
-            _take_away(group)
+            abandoned.append(group)
+    if abandoned:
+        _take_away(abandoned)
 
 
 def _is_abandoned(path: str, group: str) -> bool:
@@ -241,11 +263,25 @@ def _is_abandoned(path: str, group: str) -> bool:
         return False
 
 
-def _take_away(group: str) -> None:
-    for _, folder in _places():
-        with contextlib.suppress(OSError):
-            # Refused by the kernel where a process has come since.
-            os.rmdir(folder / _OURS / group)  # noqa: PTH106
+def _take_away(groups: Sequence[str]) -> None:
+    for ours in _all_of_ours():
+        for group in groups:
+            with contextlib.suppress(OSError):
+                # Refused by the kernel where a process has come since.
+                os.rmdir(f"{ours}/{group}")  # noqa: PTH106
+                os.rmdir(ours)  # noqa: PTH106
+
+
+def _all_of_ours() -> Iterator[str]:
+    """Yield every folder that holds groups of VMs: of version 1 there is one below each group that herocloud ran in."""
+    for controllers, folder in _places():
+        if controllers == _CONTROLLERS:
+            yield f"{folder}/{_OURS}"
+            continue
+        for path, below, _ in os.walk(_ROOT / controllers[0]):
+            if _OURS in below:
+                below.remove(_OURS)
+                yield f"{path}/{_OURS}"
 
 
 def _weight(path: str) -> Iterator[int]:

@@ -37,5 +37,4 @@ def give_back(data: Path, sid: str, machine: Part) -> None:
 
 
 def _groups(data: Path, sid: str) -> list[Path]:
-    named = (Path(value) for name, value in orders.read(identity.record_path(data, sid)) if name == "group")
-    return [group for group in named if control_groups.is_group(group)]
+    return [group for group in orders.groups(identity.record_path(data, sid)) if control_groups.is_group(group)]

@@ -243,7 +243,7 @@ def prepare(what: Launch) -> None:
     if what.client is not None and what.client.is_own:
         written.append(("listen-user", str(what.client.uid)))
     if what.cage is not None:
-        written += what.cage.orders(grouped=has_systemd())
+        written += what.cage.orders(grouped=has_systemd(), joined=orders.groups(what.record))
     if what.launched:
         written.append((orders.LAUNCHED, jsons.dumps(what.launched)))
     if what.beside is not None:

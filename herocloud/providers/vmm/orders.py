@@ -36,10 +36,14 @@ def recall(record: Path) -> Mapping[str, Json]:
     return known if isinstance(known, dict) else {}
 
 
+def groups(record: Path) -> list[Path]:
+    """Return the files by which the process of a record joins its control groups; none where a unit of systemd holds it."""
+    return [Path(value) for name, value in read(record) if name == "group"]
+
+
 def forget(record: Path) -> None:
     """Remove what a process that is dead was started with, and its control groups."""
-    for name, value in read(record):
-        if name == "group":
-            control_groups.remove(Path(value))
+    for joined in groups(record):
+        control_groups.remove(joined)
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         folders.orders_path(record).unlink()

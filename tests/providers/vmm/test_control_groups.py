@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,55 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
             _fill(self)
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Two sessions on a host with version 1, whose memory is counted one by one; returns what goes into one of them."""
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    for folder in (tmp_path / "cpu", tmp_path / "pids", *(tmp_path / "memory/sessions" / name for name in ("one", "two"))):
+        folder.mkdir(parents=True)
+        (folder / "cgroup.procs").touch()
+    (tmp_path / "memory/cgroup.procs").touch()
+
+    def enter(name: str) -> None:
+        own = f"3:memory:/sessions/{name}\n2:pids:/\n1:cpu:/\n"
+        monkeypatch.setattr(control_groups, "_places", lambda: control_groups._places_below(tmp_path, "", own))
+
+    return enter
+
+
+def test_a_vm_that_is_changed_from_another_session_stays_in_its_groups(session: Callable[[str], None], tmp_path: Path) -> None:
+    session("one")
+    joined = control_groups.make("a-v1", Limits(512 * _MIB, 100, 300))
+    assert [path.parent for path in joined] == [tmp_path / place / "herocloud/a-v1" for place in ("memory/sessions/one", "pids", "cpu")]
+    bound = joined[0].parent / "memory.limit_in_bytes"
+    bound.touch()
+    session("two")
+    assert control_groups.make("a-v1", Limits(768 * _MIB, 100, 300), joined) == joined
+    assert control_groups.share("a-v1", Limits(None, 50, 100), joined) == joined
+    assert bound.read_text() == str(768 * _MIB)
+    assert not (tmp_path / "memory/sessions/two/herocloud").exists()
+    shutil.rmtree(joined[0].parent)
+    assert control_groups.make("a-v1", Limits(768 * _MIB, 100, 300), joined)[0].parent == tmp_path / "memory/sessions/two/herocloud/a-v1"
+    assert control_groups.make("a-v2", Limits(None, 100, 300), joined)[1].parent == tmp_path / "pids/herocloud/a-v2"
+
+
+def test_groups_of_vms_that_nobody_can_start_again_go_from_all_sessions(
+    session: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "base", lambda: tmp_path / "run")
+    session("one")
+    joined = control_groups.make("0123456789-gone", Limits(None, 100, 300))
+    for path in joined:
+        os.utime(path.parent, (0, 0))
+    ours = tmp_path / "cpu/herocloud"
+    (ours / "cpu.shares").write_text("1024\n")
+    session("two")
+    control_groups.make("a-v1", Limits(None, 100, 300))
+    assert [path for path in joined if path.parent.exists()] == []
+    assert not (tmp_path / "memory/sessions/one/herocloud").exists(), "a session could not end with it"
+    assert (ours / "a-v1").exists()
 
 
 def test_version_2_has_all_limits_in_one_group(tree: Path) -> None:
