@@ -128,7 +128,7 @@ def test_the_doctor_says_so(site: Site) -> None:
 def test_a_guest_whose_connections_nobody_watches_any_more_shows_and_boots_again(site: Site) -> None:
     record = next(site.data.glob("vms/*/vmm/process")).with_name("process.guarded-by")
     if not record.exists():
-        pytest.skip("rules keep this guest away, and no program")
+        pytest.skip("needs a guest whose connections a program watches; here, rules of the firewall do that")
     os.kill(int(record.read_text().splitlines()[-1].split()[0]), 9)
     wait_until(lambda: "machine.connections" in site("drift").stdout, "the look to see it")
     plan = site.done("plan")

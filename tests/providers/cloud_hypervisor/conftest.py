@@ -28,6 +28,7 @@ from herocloud.providers.vmm import folders, identity, launch, loopback
 from herocloud.providers.vmm.shutdown import Patience
 from tests.providers.cloud_hypervisor import api_description
 from tests.providers.cloud_hypervisor.api_description import Exchange
+from tests.providers.vmm import leftover_processes
 
 MIB = 1024**2
 STAND_IN = Path(__file__).parent / "stand_in" / "cloud-hypervisor"
@@ -382,17 +383,7 @@ class Bench:
         return found + ([str(path) for path in runtime.iterdir()] if runtime.exists() else [])
 
     def clean(self) -> None:
-        folder = folders.machine_folder(self.data, "v1")
-        for record in (folder / "process", folder / "process-console"):
-            if folder.exists():
-                launch.keep(record, kept=False)
-            for path in (record.with_name(f"{record.name}.keeper"), record):
-                known = identity.read(path)
-                if known is not None:
-                    identity.send(known, signal.SIGKILL)
-        while (lost := identity.find(self.data, "v1")) is not None:
-            identity.send(lost, signal.SIGKILL)
-            identity.wait_for_death(lost, 5)
+        leftover_processes.end(self.data, "v1")
         shutil.rmtree(folders.runtime_root(self.data), ignore_errors=True)
 
 

@@ -123,7 +123,7 @@ def test_its_driver_serves_its_roles_and_no_others(declaration: Declaration, tmp
 def test_a_hypervisor_changes_live_what_it_declares_and_nothing_else(declaration: Declaration) -> None:
     role = declaration.hypervisor
     if role is None:
-        pytest.skip("is not a hypervisor")
+        pytest.skip(f"needs a provider that runs VMs, which `{declaration.name}` does not")
     planning = role.planning()
     for live, (field, before, after) in CHANGES.items():
         verdict = planning.judge(field, before, after, SPEC, MACHINE, accelerated=True)
@@ -135,7 +135,7 @@ def test_a_hypervisor_changes_live_what_it_declares_and_nothing_else(declaration
 def test_a_hypervisor_judges_without_a_machine_and_names_what_it_lacks(declaration: Declaration) -> None:
     role = declaration.hypervisor
     if role is None:
-        pytest.skip("is not a hypervisor")
+        pytest.skip(f"needs a provider that runs VMs, which `{declaration.name}` does not")
     planning = role.planning()
     assert planning.judge("labels", {}, {"a": "b"}, SPEC, None, accelerated=False).impact is Impact.LIVE
     assert all(isinstance(one, Unsupported) for one in planning.unsupported(SPEC))
@@ -148,7 +148,7 @@ def test_a_hypervisor_judges_without_a_machine_and_names_what_it_lacks(declarati
 def test_a_network_hands_over_cards_of_the_kind_that_it_declares(declaration: Declaration) -> None:
     role = declaration.network
     if role is None:
-        pytest.skip("makes no networks")
+        pytest.skip(f"needs a provider that makes networks, which `{declaration.name}` does not")
     kinds = {AttachmentKind.TAP: Tap, AttachmentKind.USER: UserNetwork}
     attachment = role.planning().attachment(Card("vm.web", NIC, NETWORK))
     assert isinstance(attachment.link, kinds[role.attachment])
@@ -164,7 +164,7 @@ def test_some_hypervisor_carries_every_kind_of_network() -> None:
 def test_images_hand_over_disks_that_lie_in_the_data_folder(declaration: Declaration, tmp_path: Path) -> None:
     role = declaration.images
     if role is None:
-        pytest.skip("makes no disks")
+        pytest.skip(f"needs a provider that makes disks, which `{declaration.name}` does not")
     part = {"path": "vms/v1/root.raw", "size": 7, "image": "debian", "source": "abc"}
     own = role.disk(tmp_path, DiskUse(part, "root"))
     shared = role.disk(tmp_path, DiskUse(part, "root", readonly=True))

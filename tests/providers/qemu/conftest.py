@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from herocloud.providers.qemu import driving, kvm_probe, observing
 from herocloud.providers.seam import Attachment, Disk, Lock, Probe, UserNetwork, Work
 from herocloud.providers.vmm import folders, identity, launch, loopback
 from herocloud.providers.vmm.shutdown import Patience
+from tests.providers.vmm import leftover_processes
 
 MIB = 1024**2
 # The lab is emulated itself: there KVM is sound, and emulation inside emulation would take minutes for a boot.
@@ -131,13 +131,7 @@ class Bench:
         return _wait(condition, 90.0)
 
     def clean(self) -> None:
-        record = identity.record_path(self.data, "v1")
-        if record.parent.exists():
-            launch.keep(record, kept=False)
-        for path in (record, record.with_name("process.keeper")):
-            known = identity.read(path)
-            if known is not None:
-                identity.send(known, signal.SIGKILL)
+        leftover_processes.end(self.data, "v1")
         shutil.rmtree(folders.runtime_root(self.data), ignore_errors=True)
 
 

@@ -98,7 +98,7 @@ def test_a_host_without_the_program_says_what_to_install(bench, machine, monkeyp
     assert bench.see() == {}
 
 
-def test_a_share_is_lost_with_its_daemon_until_the_vm_boots_again(bench, machine, tmp_path, eventually, request) -> None:
+def test_a_share_is_lost_with_its_daemon_until_the_vm_boots_again(bench, machine, tmp_path, eventually) -> None:
     if virtiofs.find_program() is None:
         pytest.skip(f"needs the program `virtiofsd` ({virtiofs.MISSING})")
     if os.geteuid() != 0:
@@ -106,7 +106,6 @@ def test_a_share_is_lost_with_its_daemon_until_the_vm_boots_again(bench, machine
     folder = tmp_path / "shared"
     folder.mkdir()
     bench.part = machine(shares=[{"path": str(folder), "tag": "shared"}, {"path": str(folder), "tag": "kept"}])
-    request.addfinalizer(lambda: virtiofs.end(bench.data, "v1"))
     bench.do("vm.create", None, bench.part)
     bench.power("vm.boot", "stopped", "running")
     assert bench.see()["machine"] == bench.part
