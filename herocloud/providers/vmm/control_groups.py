@@ -57,7 +57,7 @@ def _made(name: str, limits: Limits, joined: Iterable[Path], *, limits_again: bo
                     _delegate(group.parent)
                 for file, value in _settings(controllers, limits):
                     with contextlib.suppress(FileNotFoundError):
-                        _put(group / file, value)
+                        write(group / file, value)
                 if "cpu" in controllers:
                     _weigh(group.parent, name, is_new=not is_there)
         except OSError:
@@ -116,8 +116,8 @@ def put_back(joined: Path, limits: Limits, process: int) -> None:
     joined.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     for name, value in _bounds(limits):
         with contextlib.suppress(FileNotFoundError):
-            _put(joined.parent / name, value)
-    _put(joined, str(process))
+            write(joined.parent / name, value)
+    write(joined, str(process))
 
 
 def _bounds(limits: Limits) -> Iterator[tuple[str, str]]:
@@ -304,7 +304,7 @@ def _begins(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _put(path: Path, value: str) -> None:
+def write(path: Path, value: str) -> None:
     """Write into a file that the kernel has. Asking it to make one is refused, as if the group were not ours to change."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC), "w") as stream:
         stream.write(value)

@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 
 from herocloud.model import powers
-from herocloud.providers.vmm import identity, memory_folders
+from herocloud.providers.vmm import control_groups, frozen_groups, identity, memory_folders, orders
 from herocloud.providers.vmm.identity import Identity
 
 PATIENCE = 5.0
@@ -41,9 +41,14 @@ def is_starting(process: Identity) -> bool:
 
 
 def wake(data: Path, sid: str) -> None:
-    """Resume a process that a signal has stopped."""
+    """Have a process go on that a signal has stopped, or that is in a frozen control group."""
     process = identity.running(data, sid)
-    if process is not None and is_halted(process):
+    if process is None:
+        return
+    if frozen_groups.is_frozen(process):
+        own = [group for group in orders.groups(identity.record_path(data, sid)) if control_groups.is_group(group)]
+        frozen_groups.thaw(process, own)
+    if is_halted(process):
         identity.send(process, signal.SIGCONT)
 
 
@@ -71,6 +76,8 @@ def power_without_answer(data: Path, sid: str, *sockets: Path) -> str:
         return "running"
     if is_halted(process):
         return powers.HALTED
+    if frozen_groups.is_frozen(process):
+        return powers.FROZEN
     if memory_folders.is_being_moved(data, sid):
         # Its guest is held for that, before and after.
         return "paused"
