@@ -14,6 +14,7 @@ SILENT = "silent"
 UNRESPONSIVE = "unresponsive"
 """Its process lives and does not answer."""
 HALTED = "unresponsive: its process was stopped by a signal"
+FROZEN = "unresponsive: its control group is frozen"
 DISK_FULL, DISK_ERROR = "io-error: disk full", "io-error: disk error"
 """Its hypervisor paused it, because the host could not write what the guest wrote."""
 UNSUPERVISED = "unsupervised"
@@ -21,7 +22,7 @@ UNSUPERVISED = "unsupervised"
 
 GIVEN_UP = (CRASHED, SILENT, UNRESPONSIVE)
 """What only another boot helps."""
-HELD = (HALTED, DISK_FULL, DISK_ERROR)
+HELD = (HALTED, FROZEN, DISK_FULL, DISK_ERROR)
 """What goes on where it was, once it is let."""
 ALIVE = ("running", "paused", *GIVEN_UP, *HELD)
 """Whose process is there."""
@@ -64,7 +65,8 @@ UNKEPT = "without a keeper"
 MARK, OWNER = "mark", "owner"
 """Fields of a machine that are there only when they are wrong: what became of the files that say what it is, and whose it is.
 
-The first is a field of disks, volumes, seeds, snapshots and images too: each has a file beside it that says whose it is.
+The first is a field of disks, volumes, seeds, snapshots and images too: each has a file beside it that says whose it is. Networks and cards
+have it as well: the alias of their interface says whose it is.
 """
 LOST = frozenset({MARK, OWNER})
 ONLY_SEEN = frozenset(
@@ -77,6 +79,7 @@ WHY = {
     SILENT: "its guest uses the processor and has never written to its serial line",
     UNRESPONSIVE: "its hypervisor lives and does not answer",
     HALTED: "somebody stopped its process; it is continued",
+    FROZEN: "somebody froze its control group; it is thawed",
     DISK_FULL: "the disk of the host is full; free space before it goes on",
     DISK_ERROR: "the disk of the host reported an error; see the log of its kernel before it goes on",
 }
@@ -109,6 +112,7 @@ WHY_SEEN = {
 }
 """What a plan says of the other fields that are only seen."""
 WHY_MARK = "the file that says whose it is is not as it was written; it is written again from the record"
+WHY_ALIAS = "somebody changed the alias of its interface, which says whose it is; it is written again"
 """What a plan says of the mark of a disk, a volume, a seed, a snapshot or an image."""
 _NOBODY = (KEEPER_DEAD, KEEPER_HALTED, KEEPER_LEAVES, KEEPER_WITHOUT_ORDERS)
 """Of the keepers that are wrong, those that start nothing again."""
@@ -120,4 +124,4 @@ def state_of(parts: Mapping[str, Json]) -> str:
     machine = parts.get("machine")
     if power == "running" and isinstance(machine, dict) and machine.get(KEEPER) in _NOBODY:
         return UNSUPERVISED
-    return power.partition(":")[0] if power == HALTED else power
+    return power.partition(":")[0] if power in (HALTED, FROZEN) else power

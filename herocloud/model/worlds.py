@@ -142,6 +142,16 @@ def power_of(parts: Mapping[str, Part]) -> str:
     return str(parts.get("power") or "stopped") if "machine" in parts else "gone"
 
 
+class TakenRange(NamedTuple):
+    """A range of addresses that no network of ours may have."""
+
+    cidr: str
+    who: str
+    """The words for who has it."""
+    way_out: str = ""
+    """The command that takes it away, where one does."""
+
+
 class Observed(NamedTuple):
     """One look at the world through all providers."""
 
@@ -150,8 +160,9 @@ class Observed(NamedTuple):
     """Virtual size in bytes of images that are present, by their source."""
     tombstones: int = 0
     """Bytes that deleted data still occupies until its time to live passes."""
-    ranges: tuple[tuple[str, str], ...] = ()
-    """Ranges of addresses that no network of ours may have, each with the words for who has it."""
+    ranges: tuple[TakenRange, ...] = ()
+    strangers: frozenset[str] = frozenset()
+    """Interfaces that have a name of ours, and nothing tells that they are."""
     serials: Mapping[str, int] = {}
     """The highest serial on the marks of each state that has any here, by lineage."""
     peer_states: Mapping[str, str] = {}

@@ -47,6 +47,7 @@ def merge(looks: Sequence[Observed]) -> Observed:
         images={source: size for look in looks for source, size in look.images.items()},
         tombstones=sum(look.tombstones for look in looks),
         ranges=tuple(taken for look in looks for taken in look.ranges),
+        strangers=frozenset().union(*(look.strangers for look in looks)),
         serials=_highest(looks),
         peer_states={endpoint: state for look in looks for endpoint, state in look.peer_states.items()},
     )

@@ -10,6 +10,9 @@ from herocloud.providers.recollections import Memory, Remembered, RememberedPart
 _MARKED = ("disk", "seed", "disk.new", "seed.new", "volume", "image")
 """Parts with a mark of their own beside them; snapshots have one too."""
 
+_INTERFACES = {"network": "bridge", "nic": "tap"}
+"""The field that names the interface of a part, by the first word of its name."""
+
 
 class RecordedMachines(Memory):
     """The recorded VMs by sid and by name; they are sorted when somebody asks, because most looks find no VM at all."""
@@ -37,6 +40,18 @@ class RecordedMachines(Memory):
     def parts(self) -> tuple[RememberedPart, ...]:
         """Return all that is recorded and has a mark beside it."""
         return self._parts
+
+    def of_interface(self, name: str) -> RememberedPart | None:
+        """Return what is recorded of the network or card that has an interface with this name."""
+        lineage = self._recorded.lineage
+        if lineage is None:
+            return None
+        for stack, records in self._recorded.records.items():
+            for record in records.values():
+                for kind, part in record.parts.items():
+                    if isinstance(part, dict) and name == part.get(_INTERFACES.get(kind.partition(".")[0], "")):
+                        return RememberedPart(stack, record.address, lineage, kind, part)
+        return None
 
     @cached_property
     def _parts(self) -> tuple[RememberedPart, ...]:

@@ -153,7 +153,7 @@ def _networks(original: Original, stack: StackName, recorded: Recorded, observed
 def _ranges(recorded: Recorded, observed: Observed) -> Iterator[str]:
     for records in (*recorded.records.values(), *recorded.reserved.values()):
         yield from (record.spec["cidr"] for record in records.values() if record.kind == "network")
-    yield from (text for text, _ in observed.ranges)
+    yield from (taken.cidr for taken in observed.ranges)
 
 
 def _free_range(like: ipaddress.IPv4Network | ipaddress.IPv6Network, taken: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:

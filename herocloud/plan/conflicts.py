@@ -1,13 +1,13 @@
 """What networks want of the host that somebody else has: addresses and ports. A plan that leaves it to the steps to find out would lie."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.diagnostics import Diagnostic, Place
 from herocloud.model.ids import Address, StackName
 from herocloud.model.steps import Step
-from herocloud.model.worlds import Observed, Recorded
+from herocloud.model.worlds import Observed, Recorded, TakenRange
 from herocloud.plan import capacity, network_diagnostics
 from herocloud.providers import registry
 
@@ -16,7 +16,16 @@ Port = tuple[str, int]
 _MADE = ("network.create", "network.update")
 
 
-def find_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], places: Mapping[Address, Place | None]) -> Iterator[Diagnostic]:
+def find_strangers(steps: Iterable[Step], strangers: Collection[str], places: Mapping[Address, Place | None]) -> Iterator[Diagnostic]:
+    """Find networks and cards whose interface would have the name of one that is not ours."""
+    for step in steps:
+        if step.part == "network" or step.part.startswith("nic."):
+            name = (step.after or {}).get("bridge" if step.part == "network" else "tap")
+            if isinstance(name, str) and name in strangers and registry.network(step.provider).uses_host_ranges:
+                yield network_diagnostics.interface_taken(step.address, name, places.get(step.address))
+
+
+def find_ranges(steps: Iterable[Step], taken: Sequence[TakenRange], places: Mapping[Address, Place | None]) -> Iterator[Diagnostic]:
     """Find bridged networks that would share addresses with something that the host has or reaches already."""
     import ipaddress
 
@@ -24,9 +33,9 @@ def find_ranges(steps: Iterable[Step], taken: Iterable[tuple[str, str]], places:
         if step.kind not in _MADE or not registry.network(step.provider).uses_host_ranges:
             continue
         wanted = ipaddress.ip_network(step.after["cidr"])
-        for cidr, what in taken:
-            if wanted.overlaps(ipaddress.ip_network(cidr)):
-                yield network_diagnostics.range_taken(step.address, step.after["cidr"], what, places.get(step.address))
+        for held in taken:
+            if wanted.overlaps(ipaddress.ip_network(held.cidr)):
+                yield network_diagnostics.range_held(step.address, step.after["cidr"], held, places.get(step.address))
                 break
 
 

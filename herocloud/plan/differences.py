@@ -129,7 +129,7 @@ def _why_drifted(difference: Difference) -> str:
     if difference.path.startswith("machine.") and (why := powers.WHY_SEEN.get(difference.path.partition(".")[2])):
         return why
     if difference.path.endswith(f".{powers.MARK}"):
-        return powers.WHY_MARK
+        return powers.WHY_ALIAS if difference.path.startswith(("network.", "nic.")) else powers.WHY_MARK
     if difference.path in _SIZES and difference.before is not None and difference.before < (difference.after or 0):
         return "cut outside herocloud; what lay beyond is lost"
     return powers.WHY.get(str(difference.before) if difference.path == "power" else "", "changed outside herocloud")

@@ -124,6 +124,8 @@ def _find_conflicts(draft: Draft, steps: Iterable[Step]) -> Iterator[Diagnostic]
     changed = {
         name for decision in draft.decisions.values() for name in (decision.change.address, decision.change.previous_address) if name
     }
+    if observed is not None and observed.strangers:
+        yield from conflicts.find_strangers(steps, observed.strangers, draft.places)
     if observed is not None and observed.ranges:
         yield from conflicts.find_ranges(steps, observed.ranges, draft.places)
     yield from orphan_holdings.find(draft.stack, draft.steps, draft.decisions, recorded, observed, draft.places)

@@ -2,11 +2,29 @@
 
 from herocloud.model.diagnostics import Diagnostic, Finding, Place
 from herocloud.model.words import Severity
+from herocloud.model.worlds import TakenRange
 
 _RANGE_TAKEN = Finding("range-taken", "The host has these addresses already")
+_INTERFACE_TAKEN = Finding("interface-taken", "An interface has the name of one of ours")
 _CANNOT_PASS = Finding("cannot-pass", "Two networks want the same at once")
 _PORT_TAKEN = Finding("port-taken", "A port of the host is taken")
 _LOOKS_RENAMED = Finding("looks-renamed", "This looks like a rename", Severity.WARNING)
+
+
+def interface_taken(address: str, name: str, place: Place | None) -> Diagnostic:
+    """Tell that an interface of somebody else has the name of one of ours."""
+    detail = (
+        f"`{address}` needs the name of the interface `{name}`, which carries no mark of herocloud, and nothing else tells that it is ours."
+    )
+    return _INTERFACE_TAKEN.at(detail, address, place, hint=f"if nothing needs it, remove it: `ip link delete {name}`; else rename it")
+
+
+def range_held(address: str, cidr: str, held: TakenRange, place: Place | None) -> Diagnostic:
+    """Tell that the host has the addresses of a network already, and how they get free."""
+    hint = "give the network another `cidr`"
+    if held.way_out:
+        hint += f"; or, if nothing needs it, remove what has them: `{held.way_out}`"
+    return _RANGE_TAKEN.at(f"`{address}` wants {cidr}, and this host has {held.who}.", address, place, hint=hint)
 
 
 def range_taken(address: str, cidr: str, what: str, place: Place | None, own: str | None = None) -> Diagnostic:

@@ -20,7 +20,7 @@ from herocloud.plan.past_apply import Past
 
 _NAMED = 5
 """How many things are named at most."""
-_OF_OTHERS = ("port-taken", "range-taken")
+_OF_OTHERS = ("port-taken", "range-taken", "interface-taken")
 """Findings about what another has by now; what the undone stack file asked for, an undo cannot ask for differently."""
 
 

@@ -18,7 +18,7 @@ class Remembered(NamedTuple):
 
 
 class RememberedPart(NamedTuple):
-    """What the state knows of a disk, a volume, a seed, a snapshot or an image."""
+    """What the state knows of a disk, a volume, a seed, a snapshot, an image, a network or a card."""
 
     stack: str
     address: str
@@ -36,6 +36,10 @@ class Memory:
     def parts(self) -> Collection[RememberedPart]:
         """Return all that is recorded and has a mark beside it."""
         return ()
+
+    def of_interface(self, name: str) -> RememberedPart | None:  # noqa: ARG002  (the name is part of the contract)
+        """Return what is recorded of the network or card that has an interface with this name."""
+        return None
 
     def of_sid(self, sid: str) -> Remembered | None:  # noqa: ARG002  (the name is part of the contract)
         """Return what is recorded of the VM with a sid."""

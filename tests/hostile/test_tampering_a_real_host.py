@@ -267,6 +267,27 @@ HEALED = (
     Kind("address of the VM that is the host's own", "ip route add local 10.42.0.2/32 dev lo"),
     Kind("a part of the network behind another guest", "ip route add 10.42.0.0/28 via 10.42.0.9 dev {bridge}"),
     Kind("bridge on which the host does not say where it is", "sysctl -qw net.ipv4.conf.{bridge}.arp_ignore=8"),
+    Kind("a hole before the route of the network", "ip route prepend blackhole 10.42.0.0/24"),
+    Kind("a hole instead of the route of the network", "ip route delete 10.42.0.0/24 dev {bridge} && ip route add blackhole 10.42.0.0/24"),
+    Kind("a hole for some packets", "ip route add blackhole 10.42.0.0/24 tos 0x10"),
+    Kind("route of the network with another sender", "ip route change 10.42.0.0/24 dev {bridge} src 127.0.0.1"),
+    Kind("route of the network through a guest", "ip route replace 10.42.0.0/24 dev {bridge} via 10.42.0.9 onlink"),
+    Kind("a gateway that is not the host's own", "ip route delete local 10.42.0.1 dev {bridge} table local"),
+    Kind("no interface on which the host says where it is", "sysctl -qw net.ipv4.conf.all.arp_ignore=8"),
+    Kind("a host that asks for no guest", "sysctl -qw net.ipv4.neigh.{bridge}.mcast_solicit=0"),
+    Kind("a host that asks once a day", "sysctl -qw net.ipv4.neigh.{bridge}.retrans_time_ms=86400000"),
+    Kind("tap without room for a frame", "ip link set {tap} txqueuelen 0"),
+    Kind("tap that waits for somebody", "ip link set {tap} state dormant"),
+    Kind("tap that will wait for somebody", "ip link set {tap} mode dormant"),
+    Kind("a queue in that of the download", "tc qdisc add dev {tap} parent 1:1 handle 2: bfifo limit 1"),
+    Kind("a queue in that of the upload", "tc qdisc add dev {detour} parent 1:1 handle 2: bfifo limit 1"),
+    Kind("bridge with another alias", "ip link set {bridge} alias somebody"),
+    Kind("bridge with another alias and another MAC", "ip link set {bridge} alias somebody address 06:00:00:00:00:99"),
+    Kind("tap with another alias", "ip link set {tap} alias somebody"),
+    Kind("tap with another alias and another MAC", "ip link set {tap} alias somebody address 06:00:00:00:00:99"),
+    Kind("device of the upload with another alias", "ip link set {detour} alias somebody"),
+    Kind("no alias at all", "for name in {bridge} {tap} {detour}; do ip link set $name alias ''; done"),
+    Kind("no alias and no rules", "for name in {bridge} {tap} {detour}; do ip link set $name alias ''; done; nft flush ruleset"),
     Kind("no download limit", "tc qdisc delete dev {tap} root"),
     Kind("another burst", "tc qdisc replace dev {tap} root handle 1: tbf rate 80mbit burst 900000 limit 660000"),
     Kind("a hook in front of the guard", "tc qdisc add dev {tap} clsact"),
@@ -460,6 +481,27 @@ HARMLESS = (
     ),
     (Kind("a route through the bridge", "ip route add 10.42.0.2/32 dev {bridge}"), "it leads to where the VM is"),
     (Kind("a short queue of the device", "ip link set {tap} txqueuelen 10"), "only root of the host can starve a guest of frames"),
+    (Kind("no queue of the device of the upload", "ip link set {detour} txqueuelen 0"), "it takes one frame after the other"),
+    (Kind("a small device of the upload", "ip link set {detour} mtu 100"), "frames that come from a tap are as large as they are"),
+    (Kind("small bundles of frames", "ip link set {tap} gso_max_size 1000 gso_max_segs 1"), "frames come one by one"),
+    (Kind("a tap of a group", "ip link set {tap} group 7"), "a name for commands of the host"),
+    (Kind("a tap that hears more", "ip link set {tap} promisc on allmulticast on arp off"), "a port of a bridge hears everything"),
+    (Kind("a bridge without multicast", "ip link set {bridge} multicast off"), "the host itself sends to no group, and guests still can"),
+    (Kind("a hole behind the route", "ip route append blackhole 10.42.0.0/24"), "the kernel takes the first one"),
+    (Kind("a hole of a higher metric", "ip route add blackhole 10.42.0.0/24 metric 50"), "the kernel takes the lowest one"),
+    (
+        Kind("no route to everybody", "ip route delete broadcast 10.42.0.255 table local"),
+        "the host takes nothing that is sent to everybody",
+    ),
+    (
+        Kind("a policy of IPsec", "ip xfrm policy add src 0.0.0.0/0 dst 10.42.0.2/32 dir out action block"),
+        "it is the host's own policy, which has its say as its firewall does",
+    ),
+    (Kind("a neighbor on another interface", "ip neighbor replace 10.42.0.2 lladdr 02:00:00:00:00:77 dev lo"), "no route leads there"),
+    (Kind("a strict look at senders", "sysctl -qw net.ipv4.conf.{bridge}.rp_filter=1"), "the way back leads through the bridge"),
+    (Kind("an interface that answers for itself", "sysctl -qw net.ipv4.conf.all.arp_filter=1"), "the way back leads through the bridge"),
+    (Kind("an answer for few addresses", "sysctl -qw net.ipv4.conf.all.arp_ignore=3"), "the gateway is none of those that are kept back"),
+    (Kind("costs of a port", "bridge link set dev {tap} cost 100 priority 5"), "only a spanning tree asks for them, and there is none"),
     (Kind("bridge in promiscuous mode", "ip link set {bridge} promisc on"), "only root of the host can look at what it hears"),
 )
 """What does no harm to a guest, to its neighbors or to the host, and why; it may stay unseen."""
@@ -490,6 +532,40 @@ def test_what_is_tampered_with_shows_and_is_healed_by_one_apply(host: Host, kind
     seen = host.site("drift", "--detailed-exitcode")
     assert seen.returncode == 2, seen.stdout + seen.stderr
     host.site.done("apply", "-y", "-q")
+    assert host.site.done("plan").strip() == "No changes."
+
+
+@pytest.fixture(params=[("freezer", "freezer.state", "FROZEN", "THAWED"), ("unified", "cgroup.freeze", "1", "0")], ids=["v1", "v2"])
+def frozen(request: Any, host: Host) -> Iterator[Path]:
+    """Freeze the VM in a control group of somebody else, of either version."""
+    hierarchy, switch, on, off = request.param
+    root = Path("/sys/fs/cgroup") / hierarchy
+    group = root / f"somebody-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("no group can be made here that freezes")
+    try:
+        (group / "cgroup.procs").write_text(str(host.process()))
+        (group / switch).write_text(on)
+        yield group
+    finally:
+        (group / switch).write_text(off)
+        for pid in (group / "cgroup.procs").read_text().split():
+            (root / "cgroup.procs").write_text(pid)
+        group.rmdir()
+
+
+@pytest.mark.parametrize("words", [("apply", "-y", "-q"), ("vm", "stop", "web", "--force")], ids=["apply", "stop"])
+def test_a_vm_whose_control_group_was_frozen_goes_on(host: Host, frozen: Path, words: tuple[str, ...]) -> None:
+    process = host.process()
+    assert "its control group is frozen" in host.site("drift").stdout
+    host.site.done(*words)
+    assert (frozen / "cgroup.procs").read_text() == ""
+    if words[0] == "apply":
+        assert host.process() == process
+    else:
+        host.site.done("vm", "start", "web")
     assert host.site.done("plan").strip() == "No changes."
 
 

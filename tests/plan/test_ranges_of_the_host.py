@@ -2,14 +2,17 @@
 
 import pytest
 
-from herocloud.model.worlds import Observed, Recorded
-from herocloud.plan import planner
+from herocloud.model.ids import StackName
+from herocloud.model.worlds import Observed, Recorded, TakenRange
+from herocloud.plan import planner, resource_parts
 from herocloud.plan.scope import PlanOptions
 
 
-def _plan(build, *ranges: tuple[str, str], simulated: bool = False):
+def _plan(build, *ranges: tuple[str, ...], simulated: bool = False):
     host = build.host()._replace(simulated=simulated)
-    return planner.plan(build.desired(build.network()), Recorded(), Observed(ranges=ranges), host, PlanOptions())
+    return planner.plan(
+        build.desired(build.network()), Recorded(), Observed(ranges=tuple(TakenRange(*taken) for taken in ranges)), host, PlanOptions()
+    )
 
 
 @pytest.mark.parametrize("taken", ["10.42.0.0/24", "10.0.0.0/8", "10.42.0.128/25", "10.42.0.9/32"])
@@ -27,3 +30,24 @@ def test_other_ranges_are_in_nobodys_way(build) -> None:
 
 def test_simulated_networks_clash_with_nothing_on_the_machine(build) -> None:
     assert not _plan(build, ("10.42.0.0/24", "it on `eth0`"), simulated=True).errored
+
+
+def test_a_route_that_has_the_range_is_named_with_the_command_that_removes_it(build) -> None:
+    plan = _plan(build, ("10.42.0.0/24", "the route to 10.42.0.0/24 through `lo`", "ip route delete 10.42.0.0/24 dev lo"))
+    (found,) = (one for one in plan.diagnostics if one.is_error)
+    assert found.hint == (
+        "give the network another `cidr`; or, if nothing needs it, remove what has them: `ip route delete 10.42.0.0/24 dev lo`"
+    )
+
+
+def test_an_interface_of_somebody_else_with_the_name_of_ours_is_an_error_of_the_plan(build) -> None:
+    host = build.host()._replace(simulated=False)
+    name = resource_parts.bridge_of(StackName("shop"), "lan")
+    seen = Observed(strangers=frozenset({name, "hb-other"}))
+    plan = planner.plan(build.desired(build.network()), Recorded(), seen, host, PlanOptions())
+    (found,) = (one for one in plan.diagnostics if one.is_error)
+    assert (found.code, found.address, found.hint) == (
+        "interface-taken",
+        "network.lan",
+        f"if nothing needs it, remove it: `ip link delete {name}`; else rename it",
+    )

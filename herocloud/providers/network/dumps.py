@@ -78,6 +78,8 @@ class Link(NamedTuple):
     """Whether it is plugged in. A tap is while somebody has it open."""
     odd: tuple[str, ...] = ()
     """Settings of a bridge, of a port or of frames at their entry that are not those of a new one; we never set them."""
+    lost_mark: str = ""
+    """`gone` or `changed` where it is ours and its alias does not say so; `alias` is then what it ought to be (see `missing_marks`)."""
 
 
 class Address(NamedTuple):
@@ -102,6 +104,16 @@ class Route(NamedTuple):
     """The type of service of the only packets that it is for."""
     source: str = ""
     """The address that the host gives as its own there; empty where it is free to choose."""
+
+
+class Claim(NamedTuple):
+    """A range of addresses that the host has, or reaches some other way than by its default route."""
+
+    cidr: str
+    what: str
+    """In words."""
+    link: Link | None
+    route: Route | None = None
 
 
 class Queue(NamedTuple):
@@ -155,8 +167,8 @@ def network_of(address: str, prefix: int) -> str:
 
 def claims(
     links: Iterable[Link], addresses: Iterable[Address], routes: Iterable[Route], skipped: Callable[[Link], bool]
-) -> Iterator[tuple[str, str, Link | None]]:
-    """Yield every range of IPv4 that the host has or reaches some other way than by its default route, in words and with its interface.
+) -> Iterator[Claim]:
+    """Yield every range of IPv4 that the host has or reaches some other way than by its default route.
 
     Ways out count for nothing: the default route, and the halves in which some VPNs split theirs. `skipped` interfaces claim nothing.
     """
@@ -165,13 +177,13 @@ def claims(
         link = by_number.get(address.link)
         if ":" not in address.address and link is not None and not skipped(link):
             # The exact address counts, and the network that it lies in: both are reached through that interface.
-            yield network_of(address.address, address.prefix), f"{address.address}/{address.prefix} on `{link.name}`", link
+            yield Claim(network_of(address.address, address.prefix), f"{address.address}/{address.prefix} on `{link.name}`", link)
     for route in routes:
         link = by_number.get(route.link)
         if route.kind == UNICAST and ":" not in route.destination and route.prefix > _WIDEST and (link is None or not skipped(link)):
             through = f" through `{link.name}`" if link else ""
             range_ = f"{route.destination}/{route.prefix}"
-            yield range_, f"the route to {range_}{through}", link
+            yield Claim(range_, f"the route to {range_}{through}", link, route)
 
 
 def require_admin() -> None:

@@ -7,6 +7,7 @@ reboot; and a tap made on such a host would not know that its network keeps gues
 """
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ OVERLAY_MARK = "herocloud-overlay"
 """Begins the alias of a bridge of the overlay; lineage and stack follow where it is a stack's alone."""
 BRIDGES = "hb-*"
 """All bridges of ours, as nftables matches interface names."""
+OURS = re.compile(r"^h(b-[0-9a-z]+|[ci]-v[0-9a-z]+-\d+)$")
+"""The names of bridges, taps and devices for uploads."""
+OF_VM = re.compile(r"^h[ci]-(?P<sid>v[0-9a-z]+)-(?P<slot>\d+)$")
+"""The names of taps and of what belongs to them, which hold the sid of their VM."""
 
 
 class Mark(NamedTuple):
@@ -66,6 +71,14 @@ def owner_of(work: "Work") -> Mark:
     """Return the mark of what a step is about; `state gc --foreign` works on what another state has made."""
     stack, _, lineage = work.stack.partition(OF_STATE)
     return Mark(lineage or work.lineage, stack, work.step.address, work.step.part)
+
+
+def is_told(name: str, mac: str, alias: str) -> bool:
+    """Return whether the alias of an interface tells whose it is, or its name that it is none of ours."""
+    if OURS.match(name) is None or alias.startswith(OVERLAY_MARK) or is_unfinished(alias):
+        return True
+    mark = read_mark(alias)
+    return mark is not None and mac == own_mac(mark.lineage, name)
 
 
 def write_mark(mark: Mark, purpose: Purpose | Port | None = None, *, unfinished: bool = False) -> str:

@@ -43,7 +43,7 @@ def move(scene: Scene, wires: Wires, work: Work, half: Half, *, back: bool = Fal
         nftables.change_rules(rule_expressions.load(network_rules.FAMILY, network_rules.TABLE, [*([kept] if kept else []), *chains]))
     half()
     alias = marks.write_mark(ends.target, marks.read_port(link.alias), unfinished=marks.is_unfinished(link.alias))
-    if link.alias != alias:
+    if link.alias != alias or link.lost_mark:
         wires.set_alias(link.number, alias)
 
 

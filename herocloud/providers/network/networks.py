@@ -43,10 +43,10 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, half: Half) -> No
     nftables.change_rules(rule_expressions.load(family, table, [*([kept] if kept else []), *chains]))
     mac = marks.own_mac(mark.lineage, name)
     wanted = network_rules.port_of(part)
-    unfinished = link is None or not link.alias or marks.is_unfinished(link.alias)
+    unfinished = link is None or marks.read_mark(link.alias) is None or marks.is_unfinished(link.alias)
     alias = marks.write_mark(mark, wanted, unfinished=unfinished)
     number = link.number if link else wires.add_bridge(name, mac, recognition.MTU, alias)
-    if link is not None and link.alias != alias:
+    if link is not None and (link.alias != alias or link.lost_mark):
         wires.set_alias(number, alias)
     forward_switch.turn_on()
     forward_switch.serve(name, Serving(forwarding=True, loopback=bool(part["forward"])))

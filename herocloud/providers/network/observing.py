@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from herocloud.kits.jsons import Part
 from herocloud.model.errors import Permanent
 from herocloud.model.ids import Address, StackName
-from herocloud.model.worlds import Observed, Thing
+from herocloud.model.worlds import Observed, TakenRange, Thing
 from herocloud.providers import recollections
 from herocloud.providers.recollections import Memory
 from herocloud.providers.seam import Standing
@@ -28,6 +28,8 @@ _TABLES = frozenset({"herocloud", "herocloud-inbound"})
 """The tables of the rules, named here because a host that has none is not worth loading what knows them; a test compares."""
 _LOOKS = 5
 """How often an interface may vanish while it is looked at."""
+_MAIN = 254
+"""RT_TABLE_MAIN."""
 _LINEAGE = "state.lineage"
 """The file of a data folder that names the state in it."""
 
@@ -56,14 +58,26 @@ class NetworkObserver:
         # Imported here: a command that only asks who can look must not pay for looking.
         from herocloud.providers.network import dumps
 
-        links = dumps.dump_links()
+        links = self._recovered(dumps.dump_links())
         own = self._own_lineage()
-        ranges = tuple(_ranges(links, own))
+        strangers = frozenset(link.name for link in links if _is_stranger(link, own))
+        seen = Observed(ranges=tuple(_ranges(links, own, strangers)), strangers=strangers)
         if not self._is_concerned(links, own) and not _has_remains():
-            return Observed(ranges=ranges)
+            return seen
         from herocloud.providers.network import snapshot
 
-        return Observed(things=_things(snapshot.look(self._folder, self._owner, links, memory=self._memory), own, stacks), ranges=ranges)
+        return seen._replace(things=_things(snapshot.look(self._folder, self._owner, links, memory=self._memory), own, stacks))
+
+    def _recovered(self, links: "tuple[dumps.Link, ...]") -> "tuple[dumps.Link, ...]":
+        """Return the interfaces with the marks of ours that lost them, as far as this user may see what tells of it."""
+        from herocloud.providers import netlink
+        from herocloud.providers.network import marks
+
+        if not netlink.has_admin() or all(marks.is_told(link.name, link.mac, link.alias) for link in links):
+            return links
+        from herocloud.providers.network import missing_marks
+
+        return missing_marks.recover(links, self._folder, self._memory)
 
     def _is_concerned(self, links: "tuple[dumps.Link, ...]", own: str | None) -> bool:
         """Return whether there is anything to look at here.
@@ -99,17 +113,40 @@ def stack_of(mark: "Mark", own: str | None) -> StackName:
     return StackName(mark.stack if mark.lineage == own else f"{mark.stack}{marks.OF_STATE}{mark.lineage}")
 
 
-def _ranges(links: "tuple[dumps.Link, ...]", own: str | None) -> Iterator[tuple[str, str]]:
+def _is_stranger(link: "dumps.Link", own: str | None) -> bool:
+    """Return whether an interface has a name of ours and is none of ours: no step would touch it."""
+    from herocloud.providers.network import marks
+
+    if marks.OURS.match(link.name) is None or link.alias.startswith(marks.OVERLAY_MARK) or marks.read_mark(link.alias) is not None:
+        return False
+    return own is None or link.mac != marks.own_mac(own, link.name)
+
+
+def _ranges(links: "tuple[dumps.Link, ...]", own: str | None, strangers: frozenset[str]) -> Iterator[TakenRange]:
     """Name the ranges that no network may have, because the host has them already; what this state has made is known to plans anyway."""
     from herocloud.providers.network import dumps, marks
 
     def is_own(link: dumps.Link) -> bool:
         mark = marks.read_mark(link.alias) if link.alias else None
-        return mark is not None and mark.lineage == own
+        if mark is None:
+            # Nothing but its MAC tells that it is ours: it is marked again as the network that wants its name.
+            return own is not None and link.name not in strangers and link.mac == marks.own_mac(own, link.name)
+        return mark.lineage == own
 
-    for taken, what, link in dumps.claims(links, dumps.dump_addresses(), dumps.dump_routes(), is_own):
-        mark = marks.read_mark(link.alias) if link else None
-        yield taken, f"{what}, which is {marks.name_of_owner(mark)} of another state" if mark else what
+    for claim in dumps.claims(links, dumps.dump_addresses(), dumps.dump_routes(), is_own):
+        mark = marks.read_mark(claim.link.alias) if claim.link else None
+        way = f"ip link delete {claim.link.name}" if claim.link and claim.link.name in strangers else _way_out(claim)
+        yield TakenRange(claim.cidr, f"{claim.what}, which is {marks.name_of_owner(mark)} of another state" if mark else claim.what, way)
+
+
+def _way_out(claim: "dumps.Claim") -> str:
+    """Return the command that removes the route that takes a range; an address is somebody's own."""
+    if claim.route is None:
+        return ""
+    route, through = claim.route, f" dev {claim.link.name}" if claim.link else ""
+    only = f" tos {route.tos:#x}" if route.tos else ""
+    table = f" table {route.table}" if route.table != _MAIN else ""
+    return f"ip route delete {claim.cidr}{only}{through}{table}"
 
 
 def _things(scene: "snapshot.Scene", own: str | None, stacks: Iterable[StackName] | None) -> dict[StackName, dict[Address, Thing]]:

@@ -21,15 +21,21 @@ def check_name(name: str) -> None:
 def own_link(scene: Scene, name: str, mark: Mark) -> Link | None:
     """Return our interface of this name, nothing when there is none; refuse when it is not ours.
 
-    One without an alias whose MAC is the one that we give to this very name was being made by us when the process died.
+    One without a mark whose MAC is the one that we give to this very name was made by us: the process died before it was marked, or
+    somebody has overwritten the alias, and nothing else tells whose it is.
     """
     link = scene.by_name.get(name)
     if link is None:
         return None
     found = scene.mark_of(link)
-    if found == mark or (not link.alias and link.mac == marks.own_mac(mark.lineage, name)):
+    if found == mark or is_unmarked(link, mark):
         return link
     raise Conflict(foreign(link, found, mark))
+
+
+def is_unmarked(link: Link, mark: Mark) -> bool:
+    """Return whether an interface is ours and bears no mark."""
+    return marks.read_mark(link.alias) is None and link.mac == marks.own_mac(mark.lineage, link.name)
 
 
 def foreign(link: Link, found: Mark | None, mark: Mark) -> str:
@@ -47,10 +53,10 @@ def foreign(link: Link, found: Mark | None, mark: Mark) -> str:
 
 def check_range(scene: Scene, mark: Mark, part: Part) -> None:
     """Refuse a range that shares addresses with this host, or with what it reaches some other way than by its default route."""
-    for taken, what, link in dumps.claims(scene.links, scene.addresses, scene.routes, lambda link: link.name == part["bridge"]):
-        if overlap(taken, part["cidr"]):
-            whose = _whose(scene, link) if link else ""
-            raise Permanent(f"`{mark.address}` wants {part['cidr']}, and this host has {what}{whose}; give the network another `cidr`")
+    for claim in dumps.claims(scene.links, scene.addresses, scene.routes, lambda link: link.name == part["bridge"]):
+        if overlap(claim.cidr, part["cidr"]):
+            what = f"{claim.what}{_whose(scene, claim.link) if claim.link else ''}"
+            raise Permanent(f"`{mark.address}` wants {part['cidr']}, and this host has {what}; give the network another `cidr`")
 
 
 def check_ports(scene: Scene, mark: Mark, part: Part) -> None:

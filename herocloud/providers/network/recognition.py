@@ -13,6 +13,7 @@ from typing import Any
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
+from herocloud.model import powers
 from herocloud.model.steps import KINDS
 from herocloud.providers.firewall.table_hooks import Hook, Surplus, Table
 from herocloud.providers.network import dumps, inbound, links, marks, network_rules, preconditions, strange_routes, tap_rules
@@ -68,6 +69,7 @@ def network_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "entries": _fixed_entries(scene, link) or None,
         "table": _odd_table(scene.network_hooks),
         "surplus": scene.network_surplus.names() or None if scene.is_first(mark, "network") else None,
+        powers.MARK: link.lost_mark or None,
         "unfinished": marks.is_unfinished(link.alias) or None,
     }
     return _with_odd(part, odd)
@@ -84,6 +86,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
     purpose = marks.read_purpose(link.alias) or Purpose(guarded.mac if guarded else "", guarded.address if guarded else None, None)
     forwarded = guarded.upload if guarded else None
     detour = scene.by_name.get(forwarded) if forwarded else None
+    beside = scene.by_name.get(marks.upload_device(link.name))
     upload = scene.rates.get(detour.number) if detour and detour.up else None
     download = scene.rates.get(link.number)
     master = scene.master_of(link)
@@ -111,7 +114,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "mtu": link.mtu if master and link.mtu != master.mtu else None,
         "isolated": link.isolated if port and link.isolated is not port.isolated else None,
         "hairpin": link.hairpin if port and link.hairpin is not port.hairpin else None,
-        "detour": marks.upload_device(link.name) if not forwarded and marks.upload_device(link.name) in scene.by_name else None,
+        "detour": beside.name if not forwarded and beside else None,
         "multi_queue": True if link.multi_queue else None,
         "owner": None if scene.may_own(link.name, link.owner) else link.owner,
         "addresses": [f"{address.address}/{address.prefix}" for address in (*scene.addresses_of(link), *scene.addresses6_of(link))] or None,
@@ -119,6 +122,7 @@ def nic_part(scene: Scene, link: Link, mark: Mark) -> Part:
         "queues": [*(odd_queues(scene, link, download) or ()), *((detour and odd_queues(scene, detour, upload)) or ())] or None,
         "table": _odd_table(scene.tap_hooks),
         "surplus": surplus_of_tap(scene, link, mark).names() or None,
+        powers.MARK: link.lost_mark or (beside.lost_mark if beside else "") or None,
         "unfinished": marks.is_unfinished(link.alias) or None,
     }
     return _with_odd(part, odd)
@@ -222,7 +226,7 @@ def probe(scene: Scene, work: Work) -> Probe:
     mark, name = marks.owner_of(work), name_of(work)
     link = scene.by_name.get(name)
     found = scene.mark_of(link) if link else None
-    unmarked = link is not None and not link.alias and link.mac == marks.own_mac(mark.lineage, name)
+    unmarked = link is not None and preconditions.is_unmarked(link, mark)
     if link is not None and found != mark and not unmarked:
         return Probe(Found.CONTRADICTED, preconditions.foreign(link, found, mark))
     current = current_part(scene, mark, name)

@@ -4,7 +4,6 @@ Interfaces are read at once, the rest when it is first asked for: a step on one 
 thousand others. A look at everything pays for everything once.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from herocloud.providers.network import (
     forward_switch,
     inbound,
     marks,
+    missing_marks,
     network_rules,
     nftables,
     strange_routes,
@@ -34,9 +34,6 @@ from herocloud.providers.network.forward_switch import Serving
 from herocloud.providers.network.marks import Mark
 from herocloud.providers.recollections import Memory
 from herocloud.providers.vmm import users
-
-_OF_VM = re.compile(r"^h[ci]-(v[0-9a-z]+)-\d+$")
-"""The names of taps and of what belongs to them, which hold the sid of their VM."""
 
 
 class Owned(NamedTuple):
@@ -221,7 +218,7 @@ class Scene:
     @cached_property
     def inbound_surplus(self) -> Surplus:
         """Return what lies in the table of what reaches guests and is not ours."""
-        return table_hooks.surplus_of(self.inbound_hooks, lambda name, _hook: _OF_VM.match(name) is not None)
+        return table_hooks.surplus_of(self.inbound_hooks, lambda name, _hook: marks.OF_VM.match(name) is not None)
 
     @cached_property
     def every_tap_rule(self) -> Rules:
@@ -320,7 +317,7 @@ class Scene:
 def look(
     folder: Path, user: int, links: tuple[Link, ...] | None = None, *, tap: str | None = None, memory: Memory = recollections.NOTHING
 ) -> Scene:
-    """Look at everything, or with the rules of one tap only; `links` spares reading them again. `user` runs the VMMs.
+    """Look at everything, or with the rules of one tap only; `links` spares reading and recovering them again. `user` runs the VMMs.
 
     A VM that was renamed keeps the interfaces it has, which bear its old name; `folder`, the data folder, holds the new one.
     """
@@ -340,27 +337,28 @@ def look(
         entries=fixed_entries.dump,
     )
     rename, is_vm_user, is_held = partial(_renamed, folder / "vms", memory), partial(_is_user_of, folder), partial(_is_held, folder)
-    return Scene(dumps.dump_links() if links is None else links, sources, rename, user, is_vm_user, is_held)
+    links = missing_marks.recover(dumps.dump_links(), folder, memory) if links is None else links
+    return Scene(links, sources, rename, user, is_vm_user, is_held)
 
 
 def _is_of_tap(chain: str, hook: Hook | None) -> bool:
     """Return whether a chain is a tap's: it has the name of one, and sees the frames of no other interface."""
-    return chain.startswith("hc-") and _OF_VM.match(chain) is not None and (hook is None or hook.devices in ((), (chain,)))
+    return chain.startswith("hc-") and marks.OF_VM.match(chain) is not None and (hook is None or hook.devices in ((), (chain,)))
 
 
 def _is_user_of(folder: Path, tap: str, user: int) -> bool:
-    match = _OF_VM.match(tap)
-    return match is not None and users.is_user(folder, match.group(1), user)
+    match = marks.OF_VM.match(tap)
+    return match is not None and users.is_user(folder, match["sid"], user)
 
 
 def _is_held(folder: Path, tap: str) -> bool:
-    match = _OF_VM.match(tap)
-    return match is not None and tap_holders.holds(folder, match.group(1), tap)
+    match = marks.OF_VM.match(tap)
+    return match is not None and tap_holders.holds(folder, match["sid"], tap)
 
 
 def _renamed(vms: Path, memory: Memory, name: str, mark: Mark) -> Mark:
-    match = _OF_VM.match(name)
-    owner = ownership.find_owner(vms / match.group(1), memory)[0] if match else None
+    match = marks.OF_VM.match(name)
+    owner = ownership.find_owner(vms / match["sid"], memory)[0] if match else None
     if owner is None or (owner.lineage, owner.stack) != (mark.lineage, mark.stack):
         return mark
     return mark._replace(address=owner.address)

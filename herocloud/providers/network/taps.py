@@ -91,9 +91,9 @@ def ensure(scene: Scene, wires: Wires, mark: Mark, part: Part, owner: int, half:
             holding.enter_context(Tap(name, owner, multi_queue=multi_queue))
         number = link.number if link else tap.number if tap else 0
         purpose = Purpose(part["mac"], part["address"], part["network"])
-        unfinished = link is None or not link.alias or marks.is_unfinished(link.alias)
+        unfinished = link is None or marks.read_mark(link.alias) is None or marks.is_unfinished(link.alias)
         alias = marks.write_mark(mark, purpose, unfinished=unfinished)
-        if link is None or link.alias != alias:
+        if link is None or link.alias != alias or link.lost_mark:
             wires.set_alias(number, alias)
         if link is None and tap is not None:
             tap.keep()
@@ -230,7 +230,7 @@ def _limit_upload(scene: Scene, wires: Wires, mark: Mark, tap: str, detour: Link
     number = detour.number if detour else wires.add_detour(name, marks.own_mac(mark.lineage, name), alias)
     if detour is not None:
         networks.clear_queues(scene, wires, detour, limited=True)
-        if detour.alias != alias:
+        if detour.alias != alias or detour.lost_mark:
             wires.mark_detour(number, alias)
     wires.limit(number, rate)
     wires.bring_up(number)

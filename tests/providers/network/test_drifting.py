@@ -15,6 +15,12 @@ NETWORK = {
     "another MTU": ("ip link set hb-lan mtu 1300", {"mtu": 1300}),
     "another MAC": ("ip link set hb-lan address 06:00:00:00:00:99", {"mac": "06:00:00:00:00:99"}),
     "spanning tree": ("ip link set hb-lan type bridge stp_state 1", {"stp": True}),
+    "another alias": ("ip link set hb-lan alias foo", {"mark": "changed"}),
+    "an alias of another state": ("ip link set hb-lan alias herocloud:0123:shop:network.lan:network", {"mark": "changed"}),
+    "another alias, and another MAC": (
+        "ip link set hb-lan alias foo; ip link set hb-lan address 06:00:00:00:00:99",
+        {"mark": "changed", "mac": "06:00:00:00:00:99"},
+    ),
     "no gateway": ("ip address delete 10.42.0.1/24 dev hb-lan", {"gateway": None}),
     "another gateway": (
         "ip address delete 10.42.0.1/24 dev hb-lan; ip address add 10.42.0.9/24 dev hb-lan",
@@ -160,6 +166,12 @@ NETWORK = {
 NIC = {
     "down": ("ip link set hc-v1-0 down", {"up": False}),
     "another MTU": ("ip link set hc-v1-0 mtu 1300", {"mtu": 1300}),
+    "another alias": ("ip link set hc-v1-0 alias foo", {"mark": "changed"}),
+    "another alias, and another MAC": (
+        "ip link set hc-v1-0 alias foo; ip link set hc-v1-0 address 06:00:00:00:00:99",
+        {"mark": "changed"},
+    ),
+    "another alias of the device for the upload": ("ip link set hi-v1-0 alias foo", {"mark": "changed"}),
     "on no bridge": ("ip link set hc-v1-0 nomaster", {"bridge": "none"}),
     "on another bridge": ("ip link add br9 type bridge; ip link set hc-v1-0 master br9", {"bridge": "br9"}),
     "isolated": ("bridge link set dev hc-v1-0 isolated on", {"isolated": True}),
@@ -287,6 +299,33 @@ def test_drift_of_a_tap_is_seen_by_its_field_and_mended(made: Any, what: str) ->
     made.perform("tap.update", "vm.g1", "nic.0", seen, made.one)
     assert made.part("vm.g1", "nic.0") == made.one
     assert made.part("network.lan", "network") == made.lan
+
+
+def test_marks_of_a_network_and_of_all_that_hangs_on_it_are_written_again(made: Any) -> None:
+    clean = made.dump()
+    for name in ("hb-lan", "hc-v1-0", "hi-v1-0"):
+        made.within(made.host, "ip", "link", "set", name, "alias", "")
+    network, card = made.part("network.lan", "network"), made.part("vm.g1", "nic.0")
+    assert (network, card) == ({**made.lan, "mark": "gone"}, {**made.one, "mark": "gone"})
+    made.perform("network.update", "network.lan", "network", network, made.lan)
+    made.perform("tap.update", "vm.g1", "nic.0", made.part("vm.g1", "nic.0"), made.one)
+    assert made.changes_since(clean) == []
+
+
+def test_a_bridge_without_its_alias_and_its_rules_is_known_by_its_ports(made: Any) -> None:
+    made.on_host("ip link set hb-lan alias foo")
+    made.on_host("nft flush ruleset")
+    seen = made.part("network.lan", "network")
+    assert (seen["mark"], seen["cidr"], seen["bridge"]) == ("changed", "10.42.0.0/24", "hb-lan")
+    made.perform("network.update", "network.lan", "network", seen, made.lan)
+    assert made.part("network.lan", "network") == made.lan
+
+
+def test_an_interface_of_somebody_else_is_not_taken_for_ours_by_its_name(made: Any) -> None:
+    made.on_host("ip link delete hb-lan")
+    made.on_host("ip link add hb-lan type bridge")
+    made.on_host("ip link set hc-v1-0 nomaster")
+    assert made.part("network.lan", "network") is None
 
 
 def test_a_tap_that_vanished_is_gone_and_made_again(made: Any) -> None:
