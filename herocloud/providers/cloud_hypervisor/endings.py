@@ -36,9 +36,10 @@ def how_it_ended(events: Iterable[Event], log: str) -> End:
         return End.PANIC
     if API_OFF in log and GUEST_OFF not in log:
         return End.STOPPED
-    if SIGNALED in log:
-        # It ends itself in the same way when one of its threads does.
-        return End.CRASHED if any(word in log for word in _FAULTS) else End.SIGNALED
+    before, signaled, _ = log.partition(SIGNALED)
+    if signaled:
+        # It ends itself in the same way when one of its threads does, which says so first. What fails on the way down ended nothing.
+        return End.CRASHED if any(word in before for word in _FAULTS) else End.SIGNALED
     return End.GUEST_OFF
 
 
