@@ -12,6 +12,8 @@ from herocloud.operations.deployment import STACK
 from herocloud.operations.inputs import Hosting
 from herocloud.operations.stack_plans import Planned
 
+_OF_ITS_NAME = ("snapshot-exists", "snapshot-name")
+"""What stands against the name of a snapshot; nobody chose that of a passing one, and the plan judges the name that it comes from."""
 _NO_MEMORY = "memory is never copied; write another VM of its image into a stack file"
 
 
@@ -78,7 +80,7 @@ def snapshot_of(record: Record, recorded: Recorded, observed: Observed, name: st
     wrong = [
         diagnostic._replace(hint=_NO_MEMORY) if diagnostic.code == "snapshot-empty" else diagnostic
         for diagnostic in against
-        if diagnostic.code != "snapshot-exists"
+        if diagnostic.code not in _OF_ITS_NAME
     ]
     if wrong:
         raise Refused(wrong)

@@ -76,7 +76,11 @@ def find_record(recorded: Recorded, address: str, stack: str | None, *, kind: st
     known = [record.address for record in records_of(recorded, stack) if kind is None or record.kind == kind]
     close = nearest.nearest(wanted[-1], known)
     where = f"stack `{stack}`" if stack else "this state"
-    hint = f"did you mean `{close}`?" if close else "`herocloud state list` shows what is recorded"
+    elsewhere = {record.stack for record in records_of(recorded, None) if record.address in wanted} if stack else set()
+    if elsewhere:
+        hint = f"another stack has it: add {' or '.join(f'`--stack {owner}`' for owner in sorted(elsewhere))}"
+    else:
+        hint = f"did you mean `{close}`?" if close else "`herocloud state list` shows what is recorded"
     raise Refused([Diagnostic("not-recorded", "The address is not recorded", f"There is no record of `{address}` in {where}.", hint=hint)])
 
 

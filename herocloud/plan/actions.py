@@ -79,5 +79,5 @@ def note_of(case: Case, action: Action, impact: Impact, steps: list[Step]) -> st
     if not size:
         return was
     gone = sum(1 for step in steps if step.kind == "snapshot.delete")
-    with_snapshots = f", with {gone} snapshot{'s' if gone > 1 else ''}" if gone else ""
+    with_snapshots = f" with {gone} snapshot{'s' if gone > 1 else ''}" if gone else ""
     return f"{was}{'; ' if was else ''}{sizes.show_size(size)} of data{with_snapshots} {lost_data.say_fate(purge=case.purge)}"

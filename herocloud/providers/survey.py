@@ -42,7 +42,8 @@ def with_kvm_proven(standings: dict[str, Standing]) -> dict[str, Standing]:
     Whether guests get through KVM is a property of the host, and a `/dev/kvm` that opens does not show it.
     """
     roles = {name: registry.hypervisor(name) for name in standings if name in registry.names("hypervisor")}
-    prover = next((standings[name] for name, role in roles.items() if role.proves_kvm and standings[name].usable), None)
+    proving = next((name for name, role in roles.items() if role.proves_kvm and standings[name].usable), None)
+    prover = standings[proving] if proving is not None else None
     proven = dict(standings)
     for name, standing in standings.items():
         if name in roles and standing.usable and standing.accelerated and not roles[name].emulates and not registry.is_simulated(name):
@@ -50,7 +51,7 @@ def with_kvm_proven(standings: dict[str, Standing]) -> dict[str, Standing]:
                 why = f"{standing.why}; whether guests get through KVM was not tried, which takes the program qemu-system-x86_64"
                 proven[name] = standing._replace(accelerated=False, why=why)
             elif not prover.accelerated:
-                proven[name] = standing._replace(accelerated=False, why=f"{standing.why}; guests do not get through it: {prover.why}")
+                proven[name] = standing._replace(accelerated=False, why=f"{standing.why}, but `{proving}` runs {prover.why}")
     return proven
 
 

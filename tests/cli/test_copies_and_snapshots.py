@@ -46,6 +46,20 @@ def test_a_snapshot_of_that_name_is_refused_and_kept(shop: Any) -> None:
     assert _names(shop) == ["clone-copy"]
 
 
+def test_a_name_that_no_vm_can_have_is_refused_as_that_of_a_vm(shop: Any) -> None:
+    ran = shop("vm", "clone", "db", "Bad_Name")
+    assert ran.code == 1, ran.both
+    assert "Not a name for a VM" in ran.err
+    assert "snapshot" not in ran.err
+
+
+def test_what_another_stack_has_is_named_with_that_stack(shop: Any) -> None:
+    shop.done("vm", "clone", "db", "copy")
+    ran = shop("vm", "show", "copy", "--stack", "shop")
+    assert "add `--stack imperative`" in ran.err, ran.both
+    assert "did you mean" not in ran.err
+
+
 def test_a_snapshot_was_taken_when_its_vm_was_held_and_not_when_it_was_planned(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     began = int(time.time())
     monkeypatch.setattr(vm_snapshots, "time", SimpleNamespace(time=lambda: began - 3600.0))
