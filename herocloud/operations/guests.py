@@ -85,21 +85,21 @@ def run_program(folder: Path, record: Record, program: "Program", heard: "Heard"
     from herocloud.providers.guests.channels import Off, Silent
 
     require_inside(record, "exec")
-    _require_running(record)
+    _require_running(folder, record)
     try:
         return programs.run(_agent(folder, record), program, heard, timeout=timeout)
     except (Off, Silent, Permanent) as error:
         _refuse(record, error)
 
 
-def run_stand_in(record: Record, command: Sequence[str], stdin: bytes | None) -> Said:
+def run_stand_in(folder: Path, record: Record, command: Sequence[str], stdin: bytes | None) -> Said:
     """Run a program in what a hypervisor without guests offers in place of one; raises Refused where it offers nothing."""
     stand_in = registry.hypervisor(record.provider).stand_in
     if stand_in is None:
         require_inside(record, "exec")
         msg = f"`{record.provider}` has guests, and programs run in them"
         raise AssertionError(msg)
-    _require_running(record)
+    _require_running(folder, record)
     return stand_in(command, stdin)
 
 
@@ -147,7 +147,7 @@ def attach(folder: Path, record: Record, keyboard: int, screen: int, *, attached
     from herocloud.providers.guests.channels import Off
 
     require_inside(record, "console")
-    _require_running(record)
+    _require_running(folder, record)
     try:
         return consoles.attach(_access(folder, record).console, keyboard, screen, attached=attached)
     except (Off, Permanent) as error:
@@ -169,7 +169,7 @@ def wait(
     Now and then `watched` hears of those that have not answered yet.
     """
     for record in records:
-        _require_running(record)
+        _require_running(folder, record)
     began = time.monotonic()
     left, answers = queue.SimpleQueue[Record](), queue.SimpleQueue[Ready | Exception]()
     for record in records:
@@ -293,13 +293,19 @@ def _sid(record: Record) -> str:
     return record.sid
 
 
-def _require_running(record: Record) -> None:
+def _require_running(folder: Path, record: Record) -> None:
+    from herocloud.model.applies import Scope
+    from herocloud.operations import unfinished
+
     power = record.parts.get("power")
     if power == "running":
         return
     way = "restart" if power in powers.GIVEN_UP else "resume" if power == "paused" or power in powers.HELD else "start"
     detail = f"`{record.address}` is {power or 'not made yet'}; a guest answers only while its VM runs."
     hint = f"`herocloud vm {way} {record.address}`" if power else "`herocloud apply` makes it"
+    left = unfinished.in_the_way(folder, lookups.read_recorded(folder).unfinished, Scope(record.stack, record.address))
+    if left:
+        hint = f"`herocloud resume {left[0].id}` finishes what left it so, `herocloud resume {left[0].id} --rollback` takes it back"
     raise Refused([Diagnostic("wrong-state", "Wrong state", detail, address=record.address, hint=hint)])
 
 

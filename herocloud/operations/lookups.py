@@ -66,13 +66,8 @@ def find_record(recorded: Recorded, address: str, stack: str | None, *, kind: st
         return records[0]
     if records:
         owners = ", ".join(f"`{record.stack}`" for record in records)
-        raise Refused(
-            [
-                Diagnostic(
-                    "ambiguous", "The address is not unique", f"`{address}` is recorded in {owners}.", hint="name one with `--stack NAME`"
-                )
-            ]
-        )
+        detail = f"`{address}` is recorded in {owners}."
+        raise Refused([Diagnostic("ambiguous", "The address is not unique", detail, hint="name one with `--stack NAME`")])
     known = [record.address for record in records_of(recorded, stack) if kind is None or record.kind == kind]
     close = nearest.nearest(wanted[-1], known)
     where = f"stack `{stack}`" if stack else "this state"

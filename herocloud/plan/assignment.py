@@ -151,7 +151,7 @@ class _Chooser:
                 self._found.append(diagnostics.no_hypervisor(resource.address, [why], resource.place))
             elif name == asked and resource.address not in self._records and self._is_doubtful(name):
                 self._doubted.add(name)
-                self._found.append(diagnostics.guests_not_proven(resource.address, name, why, resource.place))
+                self._found.append(diagnostics.guests_not_proven(name, why, resource.place))
         missing = self._missing_firmware(asked, resource)
         if missing and resource.address not in self._records:
             self._found.append(diagnostics.missing_on_host(resource.address, "image", missing, resource.place))

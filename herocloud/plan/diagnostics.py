@@ -91,12 +91,11 @@ def hypervisor_chosen(name: str, why: str, host: str) -> Diagnostic:
     return _HYPERVISOR_CHOSEN.at(f"`hypervisor: auto` chose `{name}` on host `{host}`: {why}.")
 
 
-def guests_not_proven(address: str, name: str, why: str, place: Place | None) -> Diagnostic:
-    """Warn that guests may not run on a hypervisor that was named."""
+def guests_not_proven(name: str, why: str, place: Place | None) -> Diagnostic:
+    """Warn that guests may not run on a hypervisor that was named, once for all VMs of a plan."""
     return _KVM_NOT_PROVEN.at(
-        f"`{address}` asks for `hypervisor: {name}`, which needs a KVM that runs guests, and here none is shown to: {why}.",
-        address,
-        place,
+        f"VMs here ask for `hypervisor: {name}`, which needs a KVM that runs guests, and none is shown to: {why}.",
+        place=place,
         hint="`hypervisor: auto` takes one whose guests run",
     )
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from herocloud.model.applies import Pending
 from herocloud.model.errors import Refused
-from herocloud.model.ids import Address, Sid, StackName
+from herocloud.model.ids import Address, PlanId, Sid, StackName
 from herocloud.model.worlds import Record
-from herocloud.operations import guests
+from herocloud.operations import guests, lookups, unfinished
 from herocloud.providers.guests.programs import Program
 from herocloud.providers.vmm import folders
 
@@ -84,6 +85,20 @@ def test_a_vm_that_does_not_run_is_told_with_the_way_out(sockets, power, said, h
     ):
         with pytest.raises(Refused, match=said) as caught:
             attempt()
+        assert caught.value.diagnostics[0].hint == hint
+
+
+def test_a_vm_that_an_apply_left_paused_waits_for_that_apply(sockets, monkeypatch) -> None:
+    pending = Pending(4, PlanId("p"), StackName("shop"), "vm snapshot create", "running", 0.0)
+    recorded = lookups.read_recorded(sockets)._replace(unfinished=(pending,))
+    monkeypatch.setattr(lookups, "read_recorded", lambda _folder: recorded)
+    monkeypatch.setattr(unfinished, "_addresses", lambda _folder, _pending: {"vm.one"})
+    for name, hint in (
+        ("one", "`herocloud resume apply-4` finishes what left it so, `herocloud resume apply-4 --rollback` takes it back"),
+        ("two", "`herocloud vm resume vm.two`"),
+    ):
+        with pytest.raises(Refused) as caught:
+            guests.run_program(sockets, _record(name, "paused"), Program(["true"]), lambda _error, _piece: None)
         assert caught.value.diagnostics[0].hint == hint
 
 

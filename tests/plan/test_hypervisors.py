@@ -67,6 +67,8 @@ def test_auto_passes_over_cloud_hypervisor_where_kvm_is_not_proven(build, preten
     named = build.desired(build.image(), build.vm("web", hypervisor="cloud-hypervisor"), build.vm("db", hypervisor="cloud-hypervisor"))
     plan = pretend.World().plan(named, alone)
     assert (_codes(plan), plan.applyable) == (["kvm-not-proven"], True)
+    assert plan.diagnostics[0].address is None, "it is about both"
+    assert plan.diagnostics[0].detail.startswith("VMs here ask for `hypervisor: cloud-hypervisor`")
 
 
 def test_a_disk_that_boots_by_itself_needs_firmware_and_a_kernel_does_not(build, pretend) -> None:

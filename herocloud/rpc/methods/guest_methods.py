@@ -1,5 +1,6 @@
 """What goes on inside of VMs, and how they hang on their hypervisor; and the secret that keeps them from other callers."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -91,15 +92,15 @@ def vm_exec(
     stdin = None if input is None else input.encode("utf-8", "surrogatepass")
     said: dict[bool, bytearray] = {False: bytearray(), True: bytearray()}
     if not guests.has_inside(record):
-        code, cut = _run_stand_in(record, [command, *args], stdin, said)
+        code, cut = _run_stand_in(desk.folder, record, [command, *args], stdin, said)
     else:
         code, cut = _run_real(desk, record, [command, *args], stdin, said, timeout)
     out, err = (bytes(said[stream][:MOST_OUTPUT]).decode(errors="replace") for stream in (False, True))
     return ExecInfo(exit_code=code, stdout=out, stderr=err, truncated=cut or any(len(text) > MOST_OUTPUT for text in said.values()))
 
 
-def _run_stand_in(record: Record, command: list[str], stdin: bytes | None, said: dict[bool, bytearray]) -> tuple[int, bool]:
-    ran = guests.run_stand_in(record, command, stdin)
+def _run_stand_in(folder: Path, record: Record, command: list[str], stdin: bytes | None, said: dict[bool, bytearray]) -> tuple[int, bool]:
+    ran = guests.run_stand_in(folder, record, command, stdin)
     said[False] += ran.stdout
     said[True] += ran.stderr
     return ran.code, False
