@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from herocloud.model.applies import HOST, Begun, Pending
+from herocloud.model.applies import HOST, Begun, Pending, Scope
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, PlanId
@@ -19,7 +19,7 @@ from herocloud.operations import admission, inputs, kept_data, way_back
 from herocloud.operations.callers import How
 from herocloud.operations.inputs import Hosting
 from herocloud.plan import reservations
-from herocloud.state import high_water, reserve
+from herocloud.state import high_water, locking, reserve
 from herocloud.state.store import Grant, Moved, Store
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def run(
             opened = executor.make_ready(plan, store, drivers)
         grant = Grant(how.caller, frozenset(approved), address, reservations.reserve(plan, records))
         prepared = store.prepare(plan, grant)
+        locking.name_plan(store.folder, Scope(plan.stack, address), plan.id)
         with how.interrupts as interrupts, _told_how_to_go_on(store.folder, store, None):
             if recorded.behind:
                 # What only the marks know so far: the next serial begins above them.
@@ -146,6 +147,7 @@ def give_up(store: Store, pending: Pending, how: How, *, keeps: bool) -> Result:
             _told_how_to_go_on(store.folder, store, pending.number),
             how.watch(shown, (), Begun(pending.number, closes=True)) as tell,
         ):
+            locking.name_plan(store.folder, Scope(pending.stack), pending.plan)
             store.take_over(pending.number, Grant(how.caller), closing=True)
             return executor.give_up(
                 store, drivers, pending.number, keeps=keeps, options=how.options, tell=tell, clock=how.clock, interrupts=interrupts

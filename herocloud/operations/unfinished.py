@@ -59,6 +59,10 @@ def waiting(pending: Iterable[Pending], stack: StackName | None) -> list[Pending
 def in_the_way(folder: Path, pending: Iterable[Pending], scope: Scope) -> list[Pending]:
     """Return the applies that must end before anything else may happen in this scope, newest first."""
     found = [one for one in pending if not one.alive and one.stack == scope.stack]
+    if found:
+        # Read before its lock was looked at, one that came to its end in between looks like one that was cut off.
+        still = {one.number for one in list_unfinished(folder) if not one.alive}
+        found = [one for one in found if one.number in still]
     if scope.address is not None:
         found = [one for one in found if one.address in (None, scope.address) and scope.address in _addresses(folder, one)]
     return found[::-1]

@@ -22,7 +22,7 @@ from herocloud.model.errors import Cancelled, Locked
 from herocloud.state import failures, folder_trust, holders, reserve, state_files
 from herocloud.state.holders import Holder
 
-__all__ = ["Holder", "hold", "read_holder", "read_holders"]
+__all__ = ["Holder", "hold", "name_plan", "read_holder", "read_holders"]
 
 _INTERVAL = 0.1
 """Seconds between two attempts at most: short for a person, nothing for the machine."""
@@ -33,7 +33,6 @@ _FREEING = frozenset(
 """Operations after which there may be more room; they may use all that is kept for the state on a full disk."""
 _FIRST_INTERVAL = 0.002
 """Seconds to the second attempt: an admission is over in a few milliseconds, and the next one should not wait for fifty of them."""
-_NOTHING = object()
 
 
 def _never() -> bool:
@@ -70,10 +69,11 @@ def hold(
             faults.reached("state.lock.taken")
             if holders.was_left(folder, scope):
                 note(_took_over(holders.read(folder, scope)))
-            holders.write(folder, holders.describe_self(operation, plan_id, scope=scope))
+            holder = holders.describe_self(operation, plan_id, scope=scope)
+            holders.write(folder, holder)
             faults.reached("state.lock.written")
         held = (str(folder), scope)
-        _held[held] = plan_id
+        _held[held] = holder
         try:
             yield
         finally:
@@ -81,13 +81,28 @@ def hold(
             _held.pop(held, None)
 
 
-_held: dict[tuple[str, Scope], str | None] = {}
-"""The plans for which this process has locks now."""
+_held: dict[tuple[str, Scope], Holder] = {}
+"""The locks that this process has now, as their records say."""
 
 
 def is_held_here(folder: Path, holder: Holder) -> bool:
     """Return whether this process has a lock for this work now, as the kernel and the records would say: a daemon asks for many."""
-    return holders.is_self(holder) and _held.get((str(folder), holder.scope), _NOTHING) == holder.plan
+    held = _held.get((str(folder), holder.scope))
+    return held is not None and held.plan == holder.plan and holders.is_self(holder)
+
+
+def name_plan(folder: Path, scope: Scope, plan_id: str) -> None:
+    """Have the record of a lock of this process name the plan that runs now: an apply counts as alive while its lock names its plan.
+
+    The plan for which the lock was taken may have been made again since, under the lock.
+    """
+    held = _held.get((str(folder), scope))
+    if held is None or held.plan == plan_id:
+        return
+    named = held._replace(plan=plan_id)
+    with failures.Guarded(folder):
+        holders.write(folder, named)
+    _held[str(folder), scope] = named
 
 
 def read_holder(folder: Path, scope: Scope = HOST) -> Holder | None:

@@ -1,18 +1,23 @@
 """A plan that was just made is made again when the world moves before it begins, and decided about again when it came out differently."""
 
+import contextlib
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
 
-from herocloud.model.applies import Scope
+from herocloud.model.applies import Begun, Pending, Scope
 from herocloud.model.errors import Stale
 from herocloud.model.ids import Address, PlanId, StackName
+from herocloud.model.outcomes import Event
+from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
-from herocloud.operations import admission, apply, stack_plans
+from herocloud.operations import admission, apply, stack_plans, unfinished
 from herocloud.operations.callers import Granted, Handed, How
 from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.providers.simulator import world
+from herocloud.state import locking
 from tests.apply import pairs
 
 STACK = """\
@@ -97,3 +102,39 @@ def test_a_plan_made_again_for_a_daemon_is_the_one_that_runs_here_when_it_declin
     assert applied.plan is not None
     assert applied.plan.id == handed[1]
     assert person.shown == [["vm.web update"], ["vm.web create"]]
+
+
+def test_an_apply_that_was_planned_again_under_its_lock_is_not_taken_for_one_that_was_cut_off(tmp_path: Path, sources: Sources) -> None:
+    folder = tmp_path / "data"
+    (tmp_path / "shop.yaml").write_text(STACK.replace("1 GiB", "2 GiB"), encoding="utf-8")
+    heard: list[str] = []
+    seen: list[tuple[PlanId, bool]] = []
+    locked_for: list[str | None] = []
+
+    @contextlib.contextmanager
+    def watch(plan: Plan, _finished: Collection[str], _begun: Begun) -> Iterator[Callable[[Event], None]]:
+        (pending,) = unfinished.list_unfinished(folder)
+        seen.append((pending.plan, pending.alive))
+        locked_for.extend(holder.plan for holder in locking.read_holders(folder))
+        assert pending.plan == plan.id
+        yield lambda _event: None
+
+    class Program(Granted):
+        """A caller that nobody can ask."""
+
+        def approve(self, planned: Planned) -> frozenset[Approval]:
+            heard.append(planned.plan.id)
+            if len(heard) == 1:
+                world.remove_thing(folder, Address("vm.web"))
+            return frozenset(Approval)
+
+    apply.plan_and_apply(folder, sources, Asked(), pairs.how()._replace(watch=watch), Program(frozenset(Approval)))
+    assert len(set(heard)) == 2
+    assert seen == [(heard[1], True)]
+    assert locked_for == [heard[1]]
+
+
+def test_what_came_to_its_end_while_its_lock_was_looked_at_is_not_in_the_way(tmp_path: Path, sources: Sources) -> None:
+    assert sources
+    over = Pending(1, PlanId("p1"), StackName("shop"), "apply", "running", 1.0)
+    assert unfinished.in_the_way(tmp_path / "data", [over], Scope(StackName("shop"))) == []
