@@ -49,7 +49,7 @@ def answer(body: bytes, desk: Desk, answering: Answering) -> bytes | None:
 
 def _answer_one(member: Call | Wrong, desk: Desk, answering: Answering) -> bytes | None:
     if isinstance(member, Wrong):
-        return framing.write_error(member.id or "null", member.kind, {"diagnostics": [_diagnose(member.why)]})
+        return framing.write_error(member.id or "null", member.kind, error_answers.bad_request(member.why))
     method, code, began = answering.table.get(member.method), None, answering.counts.clock()
     try:
         result = _run(member, method, desk, answering.translate)
@@ -63,7 +63,7 @@ def _answer_one(member: Call | Wrong, desk: Desk, answering: Answering) -> bytes
 
 def _run(call: Call, method: Method[Any] | None, desk: Desk, translate: Translate) -> Json:
     if method is None:
-        raise RpcError(METHOD_NOT_FOUND, {"diagnostics": [_diagnose("There is no method of this name.", "`rpc.discover` lists them all")]})
+        raise RpcError(METHOD_NOT_FOUND, error_answers.bad_request("There is no method of this name.", "`rpc.discover` lists them all"))
     try:
         checked = method.check(call.params)
         keyed = repetitions.recognize(method, checked, desk.caller, desk.digest)
@@ -76,16 +76,3 @@ def _run(call: Call, method: Method[Any] | None, desk: Desk, translate: Translat
         if known is not None:
             raise known from error
         raise error_answers.defect(error, f"method `{method.name}`") from error
-
-
-def _diagnose(detail: str, hint: str | None = None) -> dict[str, Json]:
-    return {
-        "severity": "error",
-        "code": "bad-request",
-        "summary": "Bad request",
-        "detail": detail,
-        "address": None,
-        "range": None,
-        "snippet": None,
-        "hint": hint,
-    }

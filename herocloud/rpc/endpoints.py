@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from herocloud.kits.jsons import Json
-from herocloud.rpc import framing
+from herocloud.rpc import error_answers, framing
 from herocloud.rpc.error_codes import INVALID_REQUEST, PARSE_ERROR
 from herocloud.rpc.event_log import EventLog, Subscription
 from herocloud.rpc.peer_identity import Caller
@@ -105,14 +105,14 @@ class _Calls:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _read_body(request)
         except TimeoutError:
-            data = _finding(f"The body took longer than {BODY_SECONDS:.0f} s to arrive.")
+            data = error_answers.bad_request(f"The body took longer than {BODY_SECONDS:.0f} s to arrive.")
             return _answer(framing.write_error("null", INVALID_REQUEST, data), 408, closes=True)
         except ClientDisconnect:
             return Response(status_code=400)
         if body is None:
             return _too_long()
         if not body.strip():
-            return _answer(framing.write_error("null", PARSE_ERROR, _finding("The body is empty.")), 200)
+            return _answer(framing.write_error("null", PARSE_ERROR, error_answers.bad_request("The body is empty.")), 200)
         caller: Caller = request.scope["caller"]
         if self._handlers.is_quick(body):
             # Each thread that an answer goes through waits for its turn among those that plan.
@@ -155,17 +155,13 @@ async def _refuse_at_once(request: Request, send: Any) -> None:
 
 
 def _too_long() -> Response:
-    data = _finding(f"A request has at most {framing.MOST_BYTES} bytes.")
+    data = error_answers.bad_request(f"A request has at most {framing.MOST_BYTES} bytes.")
     return _answer(framing.write_error("null", INVALID_REQUEST, data), 413, closes=True)
 
 
 def _answer(content: bytes, status: int, *, closes: bool = False) -> Response:
     headers = {"connection": "close"} if closes else None
     return Response(content, status, media_type="application/json", headers=headers)
-
-
-def _finding(detail: str) -> dict[str, Json]:
-    return {"diagnostics": [{"severity": "error", "code": "bad-request", "summary": "Bad request", "detail": detail, "hint": None}]}
 
 
 class _Events:
@@ -178,7 +174,7 @@ class _Events:
         request = Request(scope, receive)
         first = self._first(request)
         if first is None:
-            problem = JSONResponse(_finding("`from` and `Last-Event-ID` are numbers from 0."), 400)
+            problem = JSONResponse(error_answers.bad_request("`from` and `Last-Event-ID` are numbers from 0."), 400)
             await problem(scope, receive, send)
             return
         secret = request.headers.get(SECRET_HEADER, "") or request.query_params.get("secret", "")
@@ -255,16 +251,18 @@ class _Guard:
 
     def _refuse(self, request: Request) -> Response | None:
         if request.headers.get("host", "") not in self._access.hosts:
-            return JSONResponse(_finding("`Host` does not name this daemon."), 421)
+            return JSONResponse(error_answers.bad_request("`Host` does not name this daemon."), 421)
         origin = request.headers.get("origin")
         if origin is not None and origin.partition("://")[2] not in self._access.hosts:
-            return JSONResponse(_finding("Pages of another origin are not served."), 403)
+            return JSONResponse(error_answers.bad_request("Pages of another origin are not served."), 403)
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._access.token.encode()):
             return None
         if self._wrong_tokens.is_too_many(request.client.host if request.client else ""):
-            return JSONResponse(_finding("Too many wrong tokens; try again in a minute."), 429, headers={"retry-after": "60"})
-        return JSONResponse(_finding("The token is missing or wrong."), 401, headers={"www-authenticate": "Bearer"})
+            return JSONResponse(
+                error_answers.bad_request("Too many wrong tokens; try again in a minute."), 429, headers={"retry-after": "60"}
+            )
+        return JSONResponse(error_answers.bad_request("The token is missing or wrong."), 401, headers={"www-authenticate": "Bearer"})
 
 
 def dump(document: Json) -> bytes:

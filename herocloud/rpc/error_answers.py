@@ -44,6 +44,7 @@ _NOT_FOUND = frozenset(
     }
 )
 _UNREACHABLE = frozenset({"guest-unreachable", "hypervisor-unavailable", "program-missing"})
+_TOO_LARGE = frozenset({"memory-over-slices"})
 
 
 def translate(error: Exception) -> RpcError | None:
@@ -71,6 +72,8 @@ def refuse(error: errors.Refused) -> RpcError:
     if any(diagnostic.place is not None for diagnostic in error.diagnostics):
         # A mistake in a text that the caller sent.
         return RpcError(error_codes.INVALID_PARAMS, document(error.diagnostics))
+    if codes & _TOO_LARGE:
+        return RpcError(error_codes.DOES_NOT_FIT, document(error.diagnostics))
     return RpcError(error_codes.WRONG_STATE, document(error.diagnostics))
 
 
@@ -109,6 +112,11 @@ def wrong_state(detail: str, hint: str | None = None, code: str = "wrong-state")
 def blocked(detail: str, hint: str | None = None) -> RpcError:
     """Say that something may not be done by this caller."""
     return RpcError(error_codes.BLOCKED, document([Diagnostic("not-yours", "Not allowed", detail, hint=hint)]))
+
+
+def bad_request(detail: str, hint: str | None = None) -> dict[str, Json]:
+    """Return the `data` that says what is wrong with a request as such."""
+    return document([Diagnostic("bad-request", "Bad request", detail, hint=hint)])
 
 
 def defect(error: BaseException, what: str) -> RpcError:

@@ -162,7 +162,7 @@ def test_an_image_that_cannot_be_fetched_is_an_image_error(folder: Path, start: 
     ("params", "code"),
     [
         ({"slice_sid": "s99"}, -32001),
-        ({"memory_bytes": 9 * 2**30}, -32003),
+        ({"memory_bytes": 9 * 2**30}, -32004),
         ({"disk_bytes": 2**50}, -32004),
         ({"cpu_count": 1000}, -32004),
         ({"name": "Not A Name"}, -32602),

@@ -53,6 +53,30 @@ def test_required_parameters_come_first(document: dict[str, Any]) -> None:
         assert required == sorted(required, reverse=True), method["name"]
 
 
+@pytest.mark.parametrize(
+    ("method", "names"),
+    [
+        ("deploy_vm", ["name", "slice_sid", "image", "cpu_count", "secret", "idempotency_key"]),
+        ("get_slice", ["slice_sid"]),
+        ("start_vm", ["sid"]),
+        ("stop_vm", ["sid", "force", "timeout"]),
+        ("attach_hypervisor", ["sid"]),
+        ("vm_logs", ["sid", "lines", "follow_from"]),
+        ("vm_exec", ["sid", "command", "args", "input", "timeout"]),
+        ("clone_vm", ["sid", "name"]),
+        ("plan_stack", ["yaml", "variables"]),
+        ("apply_plan", ["plan_id"]),
+        ("resume_stack", ["stack", "rollback"]),
+        ("wait_job", ["job_id", "timeout"]),
+        ("events", ["from"]),
+        ("migrate_secret", ["old_secret", "new_secret"]),
+    ],
+)
+def test_by_position_the_parameters_that_a_method_is_known_by_come_first(document: dict[str, Any], method: str, names: list[str]) -> None:
+    (found,) = (described for described in document["methods"] if described["name"] == method)
+    assert [parameter["name"] for parameter in found["params"]][: len(names)] == names
+
+
 def test_the_fourteen_methods_of_hero_are_there(document: dict[str, Any]) -> None:
     names = {method["name"] for method in document["methods"]}
     assert names >= {

@@ -92,6 +92,16 @@ def test_a_request_of_a_mebibyte_is_read_and_a_larger_one_is_refused(shared: Any
     assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (413, -32600, None)
 
 
+def test_what_is_refused_before_it_is_read_is_told_in_the_form_of_every_diagnostic(shared: Any) -> None:
+    (form,) = shared.post(json.dumps(_call(1, "nonsense"))).json["error"]["data"]["diagnostics"]
+    too_long, empty, events = shared.post(b" " * (framing.MOST_BYTES + 1)), shared.post(b" "), shared.request("GET", "/events?from=x")
+    assert events.status == 400
+    for data in (too_long.json["error"]["data"], empty.json["error"]["data"], events.json):
+        (found,) = data["diagnostics"]
+        assert found.keys() == form.keys()
+        assert found["code"] == "bad-request"
+
+
 def test_a_large_body_without_a_length_is_refused_too(shared: Any) -> None:
     with shared.connect() as connection:
         connection.sendall(b"POST /rpc HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")

@@ -150,11 +150,11 @@ class AsyncMethods:
         self,
         sid: str,
         *,
+        force: bool = False,
+        timeout: float = 60.0,
         secret: str = "",
         idempotency_key: str | None = None,
         wait: float = 0.0,
-        force: bool = False,
-        timeout: float = 60.0,
     ) -> JobInfo:
         """Shut a VM down. It keeps its slice, its disk and its addresses.
 
@@ -164,7 +164,7 @@ class AsyncMethods:
             "JobInfo",
             await self.call(
                 "stop_vm",
-                {"sid": sid, "secret": secret, "idempotency_key": idempotency_key, "wait": wait, "force": force, "timeout": timeout},
+                {"sid": sid, "force": force, "timeout": timeout, "secret": secret, "idempotency_key": idempotency_key, "wait": wait},
             ),
         )
 
@@ -227,9 +227,9 @@ class AsyncMethods:
         command: str,
         *,
         args: list[str] | None = None,
-        secret: str = "",
         input: str | None = None,
         timeout: float = 30.0,
+        secret: str = "",
     ) -> ExecInfo:
         """Run a program in the guest of a VM, and return what it said.
 
@@ -239,7 +239,7 @@ class AsyncMethods:
         return cast(
             "ExecInfo",
             await self.call(
-                "vm_exec", {"sid": sid, "command": command, "args": args, "secret": secret, "input": input, "timeout": timeout}
+                "vm_exec", {"sid": sid, "command": command, "args": args, "input": input, "timeout": timeout, "secret": secret}
             ),
         )
 

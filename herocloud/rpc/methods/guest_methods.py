@@ -79,9 +79,9 @@ def vm_exec(
     sid: Sid,
     command: Annotated[str, Field(min_length=1, max_length=4096, description="The program to run; no shell reads it.")],
     args: Annotated[list[Annotated[str, Field(max_length=131072)]], Field(max_length=1024, description="Its arguments.")] = [],  # noqa: B006
-    secret: Secret = "",
     input: Annotated[str | None, Field(max_length=524288, description="What it reads from its standard input.")] = None,  # noqa: A002
     timeout: Annotated[float, Field(ge=0.1, le=300, description="Seconds after which the program is no longer waited for.")] = 30.0,
+    secret: Secret = "",
 ) -> ExecInfo:
     """Run a program in the guest of a VM, and return what it said.
 

@@ -239,15 +239,19 @@ def reviving(desk: Desk, record: Record) -> Request:
 _ON_WEB: dict[str, Json] = {"sid": "vnyhs9", "secret": "", "idempotency_key": None, "wait": 60}
 
 
-@declare("vms", example=Example(_ON_WEB, {**_JOB, "method": "stop_vm"}), errors=CHANGING)
+@declare(
+    "vms",
+    example=Example({"sid": "vnyhs9", "force": False, "timeout": 60, **_ON_WEB}, {**_JOB, "method": "stop_vm"}),
+    errors=CHANGING,
+)
 def stop_vm(
     desk: Desk,
     sid: Sid,
+    force: Annotated[bool, Field(description="Cuts the power at once, without asking the guest.")] = False,  # noqa: FBT002
+    timeout: Annotated[float, Field(ge=0, le=3600, description="Seconds that the guest has to shut down before its power is cut.")] = 60.0,
     secret: Secret = "",
     idempotency_key: IdempotencyKey = None,
     wait: Wait = 0.0,
-    force: Annotated[bool, Field(description="Cuts the power at once, without asking the guest.")] = False,  # noqa: FBT002
-    timeout: Annotated[float, Field(ge=0, le=3600, description="Seconds that the guest has to shut down before its power is cut.")] = 60.0,
 ) -> JobInfo:
     """Shut a VM down. It keeps its slice, its disk and its addresses.
 
