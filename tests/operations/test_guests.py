@@ -92,6 +92,7 @@ def test_a_vm_that_an_apply_left_paused_waits_for_that_apply(sockets, monkeypatc
     pending = Pending(4, PlanId("p"), StackName("shop"), "vm snapshot create", "running", 0.0)
     recorded = lookups.read_recorded(sockets)._replace(unfinished=(pending,))
     monkeypatch.setattr(lookups, "read_recorded", lambda _folder: recorded)
+    monkeypatch.setattr(unfinished, "list_unfinished", lambda _folder: (pending,))
     monkeypatch.setattr(unfinished, "_addresses", lambda _folder, _pending: {"vm.one"})
     for name, hint in (
         ("one", "`herocloud resume apply-4` finishes what left it so, `herocloud resume apply-4 --rollback` takes it back"),
