@@ -35,7 +35,7 @@ class Places:
         """By caller, the oldest first."""
 
     def enter(self, who: Hashable, connection: Connection) -> bool:
-        """Take a place, from an idle connection where there is no other; tells whether there was one."""
+        """Take a place, closing an idle connection if none is free; returns whether there was one."""
         own = self._taken.setdefault(who, {})
         while len(own) >= self._most_each or self._count() >= self._most:
             holders = [own] if len(own) >= self._most_each else sorted(self._taken.values(), key=len, reverse=True)

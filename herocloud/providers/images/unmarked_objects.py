@@ -33,7 +33,7 @@ def path_of(folder: Path, stack: str, address: str, part: str, body: Part) -> Pa
 
 
 def look(path: Path, part: str, body: Part, sids: Iterable[str]) -> Part:
-    """Return a part whose mark is lost as it is, with what became of its mark; nothing where there is no object either.
+    """Return what is there of a part whose mark is lost, and how the mark was lost; nothing if the object is gone too.
 
     `body` is what is recorded of it, and `sids` are the VMs that have it open while they run.
     """

@@ -71,7 +71,7 @@ def _joined_before(group: Path, joined: Iterable[Path]) -> Path:
 
     Of version 1, groups lie below the one that herocloud runs in. Who changes a VM that runs may be in another one than who started it.
     """
-    for there in (file.parent for file in joined if is_group(file)):
+    for there in (file.parent for file in joined):
         if there.name == group.name and _hierarchy_of(there) == _hierarchy_of(group) and there.is_dir():
             return there
     return group

@@ -38,7 +38,8 @@ def recall(record: Path) -> Mapping[str, Json]:
 
 def groups(record: Path) -> list[Path]:
     """Return the files by which the process of a record joins its control groups; none where a unit of systemd holds it."""
-    return [Path(value) for name, value in read(record) if name == "group"]
+    named = (Path(value) for name, value in read(record) if name == "group")
+    return [joined for joined in named if control_groups.is_group(joined)]
 
 
 def forget(record: Path) -> None:

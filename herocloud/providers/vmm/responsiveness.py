@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 
 from herocloud.model import powers
-from herocloud.providers.vmm import control_groups, frozen_groups, identity, memory_folders, orders
+from herocloud.providers.vmm import frozen_groups, identity, memory_folders, orders
 from herocloud.providers.vmm.identity import Identity
 
 PATIENCE = 5.0
@@ -46,8 +46,7 @@ def wake(data: Path, sid: str) -> None:
     if process is None:
         return
     if frozen_groups.is_frozen(process):
-        own = [group for group in orders.groups(identity.record_path(data, sid)) if control_groups.is_group(group)]
-        frozen_groups.thaw(process, own)
+        frozen_groups.thaw(process, orders.groups(identity.record_path(data, sid)))
     if is_halted(process):
         identity.send(process, signal.SIGCONT)
 
