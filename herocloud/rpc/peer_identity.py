@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from herocloud.model.diagnostics import Diagnostic
+from herocloud.rpc import error_answers
 from herocloud.rpc.connection_places import Places
 
 _CREDENTIALS = struct.Struct("3i")
@@ -76,8 +78,8 @@ class Protocol(H11Protocol):
         if self._places.enter(self._who, self):
             self._wait_for_request()
         else:
-            finding = {"severity": "error", "code": "too-many-connections", "summary": "Too many connections", "detail": _ALL_AT_WORK}
-            body = json.dumps({"diagnostics": [{**finding, "hint": None}]}).encode()
+            finding = Diagnostic("too-many-connections", "Too many connections", _ALL_AT_WORK)
+            body = json.dumps(error_answers.document([finding])).encode()
             transport.write(_FULL % (len(body), body))
             transport.close()
 
