@@ -179,7 +179,12 @@ def prove(
                 tokens.popleft()
             if missing:
                 short.setdefault(resource, []).append((missing, step))
-    levels = {name: Level(held[name], held[name] + drawn[name], after[name], limit, ratio_of(host, name)) for name, limit in bound.items()}
+    # What nobody has counts at the peak all the same: a plan that does not fit says how much it wants.
+    wanted = {name: drawn[name] + sum(amount for amount, _ in short.get(name, ())) for name in bound}
+    levels = {
+        name: Level(held[name], max(held[name] + wanted[name], after[name]), after[name], limit, ratio_of(host, name))
+        for name, limit in bound.items()
+    }
     found = tuple(_too_small(resource, missing, steps, levels[resource], stack) for resource, missing in short.items())
     return Proof(Capacity(*(levels[resource] for resource in Capacity._fields)), waits, drawn, found)
 

@@ -52,6 +52,15 @@ def test_the_fewest_to_blame_are_the_largest(build, pretend) -> None:
     assert found.detail == "vCPUs: 0 of 8 in use, 10 wanted, 2 too much. The fewest to blame in stack `shop`: `vm.huge` (6)."
 
 
+def test_the_peak_of_what_does_not_fit_is_all_that_is_wanted(build, pretend) -> None:
+    host = build.host(4, cpus=2, disk=10)
+    plan = pretend.World().plan(build.desired(build.image(), build.volume(size=100), *(build.vm(f"v{n}", vcpus=6) for n in range(6))), host)
+    assert plan.errored
+    assert plan.capacity.vcpus[:4] == (0, 36, 36, 8)
+    assert plan.capacity.disk.peak == plan.capacity.disk.after > plan.capacity.disk.limit
+    assert all(level.peak >= max(level.before, level.after) for level in plan.capacity)
+
+
 def test_nothing_is_blamed_twice_for_too_few_slices(build, pretend) -> None:
     plan = pretend.World().plan(build.desired(build.image(), build.vm("web", memory=8 * GIB)), build.host(1, cpus=8, disk=100))
     assert [found.code for found in plan.diagnostics] == ["does-not-fit-memory", "does-not-fit-slices"]
