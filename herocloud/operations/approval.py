@@ -108,11 +108,15 @@ def refusal(plan: Plan, approved: Collection[Approval], why_not_asked: str = NO_
     lines = [f"{approval.value}: {_list(changes)}" for approval, changes in missing(plan, approved).items()]
     # Not only what is lacking: a hint without what was given would lack that the next time.
     words = ",".join(approval.value for approval in missing(plan, ()))
+    hint = f"`--approve {words}` approves them, `-y` approves everything"
+    if plan.operation in ("apply", "destroy"):
+        # No other command saves what it plans.
+        hint += "; a plan saved with `plan --out FILE` is approved by running it"
     return Diagnostic(
         "not-approved",
         "Not approved",
         f"Nobody approved these changes, and {why_not_asked}:\n" + "\n".join(lines),
-        hint=f"`--approve {words}` approves them, `-y` approves everything; a plan saved with `plan --out FILE` is approved by running it",
+        hint=hint,
     )
 
 

@@ -135,3 +135,12 @@ def test_a_no_on_a_terminal_changes_nothing(herocloud: Any, applied: Path, spawn
 @pytest.mark.parametrize("words", [("protect", "vm.web[0]", "-y"), ("protect", "--off", "vm.web[0]", "--yes"), ("rm", "vm.web[0]", "-y")])
 def test_commands_that_ask_nothing_take_the_approval_of_everything_too(herocloud: Any, words: tuple[str, ...]) -> None:
     herocloud.done("state", *words)
+
+
+def test_only_a_plan_that_can_be_saved_is_said_to_be_approved_that_way(herocloud: Any, applied: Path) -> None:
+    assert "plan --out FILE" in herocloud("destroy").err
+    for words in (("undo",), ("vm", "delete", "db"), ("state", "mv", "vm.db", "vm.base")):
+        ran = herocloud(*words)
+        assert ran.code == 12, ran.both
+        assert "`-y` approves everything" in ran.err
+        assert "plan --out" not in ran.err
