@@ -51,12 +51,7 @@ class Asking:
             if call.quiet and self.asks:
                 # Everybody else has read it as a note.
                 call.screen.talk(f"note: {planned.because.summary}: {planned.because.detail}")
-        self._streams.show_plan(plan, planned.notes)
-        if call.json:
-            exit_codes.tell_diagnostics(call.screen, [*planned.notes, *plan.diagnostics], quiet=call.quiet)
-        else:
-            presentation.show_plan(call, plan, planned.notes)
-        presentation.export_plan(self._exports._replace(json_into=None), plan, planned.notes)
+        _show(call, self._streams, self._exports, plan, planned.notes)
         if plan.errored or plan.blocked:
             self.hopeless = True
             return self._approved
@@ -105,6 +100,16 @@ def get_removal_approved(call: Call, names: Sequence[str], approved: Collection[
         raise Blocked([Diagnostic("not-approved", "Not approved", "The answer was not `yes`; nothing was removed.")])
 
 
+def _show(call: Call, streams: "Streams", exports: flags.Exports, plan: Plan, notes: Sequence[Diagnostic]) -> None:
+    """Show a plan that is going to run, in every form that was asked for."""
+    streams.show_plan(plan, notes)
+    if call.json:
+        exit_codes.tell_diagnostics(call.screen, [*notes, *plan.diagnostics], quiet=call.quiet)
+    else:
+        presentation.show_plan(call, plan, notes)
+    presentation.export_plan(exports._replace(json_into=None), plan, notes)
+
+
 def _why_not_asked(call: Call, *, may_ask: bool) -> str | None:
     """Say why nobody can be asked; nothing when somebody can."""
     if not may_ask:
@@ -136,10 +141,13 @@ class Streams:
     """The event stream of one command, if it has one: on stdout with `--json`, into the file of `--json-into`, or both."""
 
     def __init__(self, found: Stream | None) -> None:
-        """Begin with the first line; without a stream nothing is written."""
+        """Write to this stream; without one nothing is written."""
         self._found = found
-        if found is not None:
-            found.version()
+
+    @property
+    def stream(self) -> Stream | None:
+        """Return the stream itself, for a command that opens it for all that it runs."""
+        return self._found
 
     @property
     def listener(self) -> Callable[[Event], None] | None:
@@ -162,6 +170,11 @@ class Streams:
         if self._found is not None:
             self._found.rest(rest)
 
+    def note(self, text: str) -> None:
+        """Tell something that belongs to no step."""
+        if self._found is not None:
+            self._found.tell(Event("note", detail=text))
+
     def refuse(self, call: Call, error: HerocloudError) -> None:
         """Tell why nothing was done; with a stream on stdout nothing else may go there."""
         diagnostics = exit_codes.diagnostics_of(error)
@@ -177,16 +190,32 @@ class Streams:
 
 @contextlib.contextmanager
 def open_streams(call: Call, into: Path | None) -> Iterator[Streams]:
-    """Open the stream that was asked for."""
+    """Open the stream that was asked for, and write its first line, unless the command has one open."""
+    if call.stream is not None:
+        yield Streams(call.stream)
+        return
     with contextlib.ExitStack() as stack:
         outlets = [Outlet(call.screen.result_sink())] if call.json else []
         file = None
         if into is not None:
             file = Outlet(stack.enter_context(presentation.open_file(into)))
             outlets.append(file)
-        yield Streams(Stream(*outlets) if outlets else None)
+        stream = Stream(*outlets) if outlets else None
+        if stream is not None:
+            stream.version()
+        yield Streams(stream)
         if file is not None and file.broken is not None:
             call.screen.talk(f"warning: `{into}` is not whole: {file.broken}")
+
+
+def run_in_one_stream(call: Call, into: Path | None, work: Callable[[Call], int]) -> int:
+    """Let everything that a command runs write into one stream, whose lines are numbered through; returns the exit code."""
+    with open_streams(call, into) as streams:
+        try:
+            return work(call._replace(stream=streams.stream))
+        except Refused as error:
+            streams.refuse(call, error)
+            return exit_codes.code_of(error)
 
 
 def run_approved(
@@ -232,8 +261,10 @@ def resume(
             streams.refuse(call, error)
             return exit_codes.code_of(error)
         if recovered is None:
+            text = resumption.say_nothing_to_resume(failed())
+            streams.note(text)
             if not call.json:
-                call.screen.result(resumption.say_nothing_to_resume(failed()))
+                call.screen.result(text)
             return exit_codes.DONE
         presentation.export_result(exports, recovered.plan, recovered.result)
         return tell_result(call, streams, recovered.plan, recovered.result, last=True)
@@ -310,35 +341,39 @@ def code_of(result: Result) -> int:
     return exit_codes.PARTLY if result.has_effect and not result.rolled_back else exit_codes.ERROR
 
 
+_Prepared = tuple[Plan, Sequence[Diagnostic], Callable[[How], Rehearsed]]
+
+
 def rehearse_new(call: Call, sources: Sources, asked: Asked, running: flags.Executing, exports: flags.Exports) -> int:
     """Plan, and rehearse the plan."""
-    planned = stack_plans.make_plan(call.folder, sources, asked)
-    return _rehearse(call, planned.plan, running, exports, lambda how: trials.rehearse(planned, asked, how), notes_of=planned)
+
+    def prepare() -> _Prepared:
+        planned = stack_plans.make_plan(call.folder, sources, asked)
+        return planned.plan, planned.notes, lambda how: trials.rehearse(planned, asked, how)
+
+    return _rehearse(call, running, exports, prepare)
 
 
 def rehearse_saved(call: Call, plan: Plan, running: flags.Executing, exports: flags.Exports) -> int:
     """Rehearse a saved plan."""
-    return _rehearse(call, plan, running, exports, lambda how: trials.rehearse_saved(call.folder, plan, how))
+    return _rehearse(call, running, exports, lambda: (plan, (), lambda how: trials.rehearse_saved(call.folder, plan, how)))
 
 
-def _rehearse(
-    call: Call,
-    plan: Plan,
-    running: flags.Executing,
-    exports: flags.Exports,
-    work: Callable[[How], Rehearsed],
-    notes_of: stack_plans.Planned | None = None,
-) -> int:
+def _rehearse(call: Call, running: flags.Executing, exports: flags.Exports, prepare: Callable[[], _Prepared]) -> int:
     with open_streams(call, exports.json_into) as streams:
-        notes = notes_of.notes if notes_of is not None else ()
-        if call.json:
-            streams.show_plan(plan, notes)
-        else:
-            presentation.show_plan(call, plan, notes)
-        presentation.export_plan(exports._replace(json_into=None), plan, notes)
-        if not stack_plans.changes_something(plan) and not plan.errored:
-            return exit_codes.DONE
-        rehearsed = work(requests.make_how(call, running, stream=streams.listener))
+        try:
+            plan, notes, work = prepare()
+            _show(call, streams, exports, plan, notes)
+            if plan.errored or plan.blocked:
+                return exit_codes.code_of(stack_plans.kind_of_refusal(plan)(plan.diagnostics))
+            if not stack_plans.changes_something(plan):
+                streams.summarise(plan, Result(plan.id, (), 0.0))
+                return exit_codes.DONE
+            rehearsed = work(requests.make_how(call, running, stream=streams.listener))
+        except Refused as error:
+            streams.refuse(call, error)
+            presentation.export_refusal(exports._replace(json_into=None), error)
+            return exit_codes.code_of(error)
         streams.summarise(plan, rehearsed.result)
         if not rehearsed.result.failed and not rehearsed.result.interrupted and not rehearsed.left:
             _say(

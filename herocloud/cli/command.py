@@ -15,6 +15,7 @@ from herocloud.kits.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from herocloud.stack.sources import Source, Unusable
+    from herocloud.views.events import Stream
 
 DEFAULT_STACK = "stack.yaml"
 REQUIRED: Any = object()
@@ -50,6 +51,8 @@ class Call(NamedTuple):
     """The words that name the command: `apply`, `vm stop`."""
     typed: frozenset[str] = frozenset()
     """The parameters that the command line itself gives, rather than the environment, the host file or a default."""
+    stream: "Stream | None" = None
+    """The event stream, where all that a command runs writes into one; else each apply opens its own."""
 
     def note(self, text: str) -> None:
         """Say something on stderr that nobody needs."""

@@ -88,3 +88,33 @@ def test_a_failed_rehearsal_advises_nothing_about_a_real_apply(
     assert summary["type"] == "summary"
     assert "This was a rehearsal" in summary["next_step"]
     assert _fingerprint(herocloud.data_folder) == before
+
+
+def _told(text: str) -> list[str]:
+    return [json.loads(line)["type"] for line in text.splitlines()]
+
+
+def test_the_stream_beside_the_text_says_what_is_planned(herocloud: Any, shop: Path) -> None:
+    herocloud.done("apply", "--rehearse", "--json-into", "r.json")
+    lines = _told((herocloud.folder / "r.json").read_text(encoding="utf-8"))
+    assert lines[:8] == ["version", *["planned_change"] * 6, "capacity"]
+    assert lines[-1] == "summary"
+
+
+def test_the_stream_of_a_rehearsal_without_changes_has_a_summary(herocloud: Any, applied: Path) -> None:
+    assert _told(herocloud.done("plan", "--rehearse", "--json").out) == ["version", "capacity", "summary"]
+
+
+def test_what_cannot_be_applied_is_told_once_and_in_the_stream(herocloud: Any, shop: Path, edit: Callable[[str, str], None]) -> None:
+    edit("data: {size: 20 GiB}", "data: {size: 200 TiB}")
+    ran = herocloud("plan", "--rehearse", "--json")
+    assert ran.code == 14
+    assert _told(ran.out).count("diagnostic") == ran.err.count("error: ")
+    assert herocloud("plan", "--rehearse").err == herocloud("plan").err
+
+
+def test_a_stack_that_does_not_load_is_a_line_of_the_stream(herocloud: Any) -> None:
+    herocloud.write("stack: shop\nvms: {web: {imag: x}}\n")
+    ran = herocloud("apply", "--rehearse", "--json")
+    assert ran.code == 1
+    assert {"version", "diagnostic"} == set(_told(ran.out))

@@ -165,3 +165,25 @@ def test_lines_of_a_rollback_say_so(herocloud: Any, shop: Path, misbehave: Calla
     ran = herocloud("apply", "-y", "--on-failure", "rollback", "--parallelism", "1")
     about = [line.split(maxsplit=2) for line in ran.err.splitlines() if " vm.db " in line]
     assert [(sign, words.split(" in ")[0]) for sign, _, words in about[1:]] == [("<", "create taken back")]
+
+
+def test_the_stream_of_a_saved_plan_says_what_is_planned(herocloud: Any, shop: Path) -> None:
+    herocloud.done("plan", "--out", "p.hcplan")
+    lines = _lines(herocloud.done("apply", "p.hcplan", "--json").out)
+    assert [line["type"] for line in lines[:8]] == ["version", *["planned_change"] * 6, "capacity"]
+    assert lines[-1]["type"] == "summary"
+
+
+@pytest.mark.parametrize("words", [("vm", "clone", "db", "copy"), ("vm", "export", "db", "db.tar")], ids=" ".join)
+def test_all_that_one_command_runs_is_one_stream(herocloud: Any, applied: Path, words: tuple[str, ...]) -> None:
+    lines = _lines(herocloud.done(*words, "--json").out)
+    assert [line["seq"] for line in lines] == list(range(len(lines)))
+    assert [line["type"] for line in lines].count("version") == 1
+    if "export" in words:
+        assert any(line["type"] == "note" and line["detail"].startswith("wrote `db.tar`") for line in lines)
+
+
+def test_the_stream_says_that_nothing_is_to_be_resumed(herocloud: Any, applied: Path) -> None:
+    lines = _lines(herocloud.done("resume", "--json").out)
+    assert [line["type"] for line in lines] == ["version", "note"]
+    assert "There is nothing to resume" in lines[1]["detail"]

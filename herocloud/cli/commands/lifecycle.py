@@ -74,6 +74,7 @@ def _apply_saved(
         return apply_flow.rehearse_saved(call, plan, running, exports)
     with apply_flow.open_streams(call, exports.json_into) as streams:
         how = requests.make_how(call, running, stream=streams.listener)
+        streams.show_plan(plan)
         if not call.quiet and not call.json:
             call.note(f"Running plan {plan.id} of stack {plan.stack}.")
         try:
@@ -153,15 +154,19 @@ def resume(
     from herocloud.cli.commands import vm_copies
 
     chosen = requests.choose_stack(call, stack) if apply_id is None or stack is not None else None
-    code = apply_flow.resume(
-        call,
-        approval,
-        running,
-        exports,
-        lambda how, approver: operation.resume(call.folder, how, approver, rollback=rollback, which=apply_id, stack=chosen),
-        lambda: operation.last_failed(call.folder, chosen),
-    )
-    return code or vm_copies.delete_left(call, running)
+
+    def go_on(call: Call) -> int:
+        code = apply_flow.resume(
+            call,
+            approval,
+            running,
+            exports,
+            lambda how, approver: operation.resume(call.folder, how, approver, rollback=rollback, which=apply_id, stack=chosen),
+            lambda: operation.last_failed(call.folder, chosen),
+        )
+        return code or vm_copies.delete_left(call, running)
+
+    return apply_flow.run_in_one_stream(call, exports.json_into, go_on)
 
 
 def undo(

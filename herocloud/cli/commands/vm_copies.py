@@ -44,18 +44,24 @@ def clone(
     # What stands against the clone is said before anything is done for it.
     stack_plans.refuse_unapplyable(clones.plan_clone(call.folder, wanted, now).plan)
 
-    def make() -> int:
+    def make(call: Call) -> int:
         return apply_flow.run_planned(call, _NAMED, running, lambda: clones.plan_clone(call.folder, wanted, now), recovers=False)
 
     if snapshot is not None:
-        return make()
+        return make(call)
     return with_passing_snapshot(call, running, vm, wanted.stack, clones.passing_name("clone", name), now, make)
 
 
 def with_passing_snapshot(
-    call: Call, running: flags.Executing, vm: str, stack: str | None, name: str, now: int, work: Callable[[], int]
+    call: Call, running: flags.Executing, vm: str, stack: str | None, name: str, now: int, work: Callable[[Call], int]
 ) -> int:
     """Do the work with a snapshot that is taken before it and deleted after it, whatever became of it."""
+    return apply_flow.run_in_one_stream(call, None, lambda whole: _with_passing_snapshot(whole, running, vm, stack, name, now, work))
+
+
+def _with_passing_snapshot(
+    call: Call, running: flags.Executing, vm: str, stack: str | None, name: str, now: int, work: Callable[[Call], int]
+) -> int:
     record = lookups.find_vm(lookups.read_recorded(call.folder), vm, stack)
     calm = call._replace(quiet=True)
     delete_left(call, running)
@@ -72,7 +78,7 @@ def with_passing_snapshot(
             passing_snapshots.unmark(call.folder, passing, mark)
             return code
         try:
-            code = work()
+            code = work(call)
         finally:
             gone = _delete(calm, running, record.address, record.stack, name)
             if not gone:
@@ -126,15 +132,18 @@ def export(
     mine = requests.choose_stack(call, stack)
     record = lookups.find_vm(lookups.read_recorded(call.folder), vm, mine)
 
-    def write(name: str) -> int:
+    def write(call: Call, name: str) -> int:
         size = vm_archives.export(call.folder, record.address, name, record.stack, archive)
-        call.note(f"wrote `{archive}`: {sizes.show_size(size)}")
+        text = f"wrote `{archive}`: {sizes.show_size(size)}"
+        call.note(text)
+        with apply_flow.open_streams(call, None) as streams:
+            streams.note(text)
         return exit_codes.DONE
 
     if snapshot is not None:
-        return write(snapshot)
+        return write(call, snapshot)
     name = clones.passing_name("export", record.address.partition(".")[2].replace("[", "-").replace("]", ""))
-    return with_passing_snapshot(call, running, record.address, record.stack, name, int(time.time()), lambda: write(name))
+    return with_passing_snapshot(call, running, record.address, record.stack, name, int(time.time()), lambda whole: write(whole, name))
 
 
 def import_file(
