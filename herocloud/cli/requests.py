@@ -72,6 +72,11 @@ def make_sources(call: Call, variables: flags.Variables) -> Sources:
     )
 
 
+def make_sources_for(call: Call, variables: flags.Variables, asked: Asked) -> Sources:
+    """Say what the stack of a plan is read from: nothing where a stack is destroyed by its name, as its records are enough."""
+    return Sources(()) if asked.stack is not None and asked.options.destroy else make_sources(call, variables)
+
+
 def make_asked(
     planning: flags.Planning, running: flags.Executing | None = None, *, destroy: bool = False, stack: str | None = None
 ) -> Asked:
@@ -120,6 +125,15 @@ def refuse_beside_plan(call: Call, *names: str) -> None:
     typed = [FILE_FLAG if name == "file" else f"--{name.replace('_', '-')}" for name in names if name in call.typed]
     if typed:
         raise BadValue(f"a saved plan is shown as it is; {', '.join(typed)} cannot be given with it", "PLANFILE")
+
+
+def refuse_without_plan(call: Call, *names: str) -> None:
+    """Refuse typed flags that write views of a plan where there is none."""
+    typed = [f"--{name.replace('_', '-')}" for name in names if name in call.typed]
+    if typed:
+        raise BadValue(
+            f"{', '.join(typed)} can only be given with a PLANFILE; `herocloud report` writes a page about what is recorded", typed[0]
+        )
 
 
 def make_approved(running: flags.Approving) -> frozenset[Approval]:

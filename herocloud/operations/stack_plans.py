@@ -27,7 +27,7 @@ class Asked(NamedTuple):
     options: PlanOptions = PlanOptions()
     refresh: bool = True
     stack: str | None = None
-    """Destroys this stack by its records, without a file."""
+    """The stack that is meant: destroyed by its records, without a file, and else the one that the file has to be of."""
     accelerator: str | None = None
     """What guests are to run on; nothing leaves it to the host file."""
 
@@ -63,7 +63,7 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
 
     recorded = store.read_recorded(folder)
     host = inputs.find_host(folder, recorded, stack.environment)
-    if asked.stack is not None:
+    if asked.stack is not None and asked.options.destroy:
         name = StackName(asked.stack)
         # Nothing may be left of it, as where its only apply was taken back.
         if name not in recorded.records and not _was_here(folder, name):
@@ -75,6 +75,8 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
         return _plan_removal(folder, stack, recorded, host, asked, notes)
     if loaded.desired is None:
         raise Refused(notes)
+    if asked.stack not in (None, loaded.desired.stack):
+        raise Refused([_other_stack(asked.stack or "", loaded.desired.stack, loaded.files)])
     planned = plan_desired(loaded.desired, recorded, host, asked, notes=notes)
     if planned.plan.diagnostics:
         from herocloud.plan import annotation
@@ -84,6 +86,16 @@ def make_plan(folder: Path, stack: Sources, asked: Asked, *, make_key: bool = Fa
         planned = planned._replace(plan=annotation.with_diagnostics(planned.plan, found))
     planned = _with_files(folder, planned, loaded.files)
     return planned._replace(lacks_key=loaded.uses_secrets and not inputs.has_key(folder))
+
+
+def _other_stack(wanted: str, found: StackName, files: Sequence[str]) -> Diagnostic:
+    """Say that the stack file is of another stack than the one that was named."""
+    return Diagnostic(
+        "other-stack",
+        "The stack file is of another stack",
+        f"`{files[0]}` describes the stack `{found}`, and `--stack` or HEROCLOUD_STACK names `{wanted}`.",
+        hint=f"give the file of `{wanted}` with `-f`, or leave `--stack` out",
+    )
 
 
 def _was_here(folder: Path, name: StackName) -> bool:

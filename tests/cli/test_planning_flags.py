@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from herocloud.providers.simulator import tamper
 
 
@@ -71,3 +73,21 @@ def test_verbose_tells_every_field_and_quiet_no_progress(herocloud: Any, shop: P
 def test_the_log_goes_to_stderr_when_asked_for(herocloud: Any, shop: Path) -> None:
     ran = herocloud.done("apply", "-y", environment={"HEROCLOUD_LOG": "debug"})
     assert ran.out.endswith("front = 10.42.0.2\n")
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_stack_that_is_named_has_to_be_that_of_the_file(herocloud: Any, applied: Path, command: str) -> None:
+    assert herocloud.done(command, "--stack", "shop").out == "No changes.\n"
+    ran = herocloud(command, "--stack", "other")
+    assert ran.code == 1
+    assert "`stack.yaml` describes the stack `shop`, and `--stack` or HEROCLOUD_STACK names `other`." in ran.err
+    assert herocloud(command, environment={"HEROCLOUD_STACK": "other"}).err == ran.err
+
+
+def test_a_stack_without_its_file_is_planned_away_by_its_name(herocloud: Any, applied: Path) -> None:
+    applied.unlink()
+    herocloud.done("plan", "--destroy", "--stack", "shop", "--out", "p.hcplan")
+    ran = herocloud("apply", "p.hcplan", "--stack", "shop")
+    assert ran.code == 64
+    assert "--stack can only be given when it is made" in ran.err
+    assert "6 destroyed" in herocloud.done("apply", "--destroy", "--stack", "shop", "-y").out

@@ -222,3 +222,13 @@ def test_a_stale_plan_says_what_is_gone_and_what_is_new_without_digests(
     assert ran.code == 10, ran.both
     assert "`vm.db` was not recorded when the plan was made, and is now (`record:shop/vm.db`). Plan again" in ran.err
     assert "`vm.db` was not there when the plan was made, and is now (`observed:shop/vm.db`). Plan again" in ran.err
+
+
+@pytest.mark.parametrize("flag", ["--md", "--html", "--junit", "--sarif", "--json-into"])
+def test_views_of_a_plan_are_refused_where_none_is_shown(herocloud: Any, saved: Path, flag: str) -> None:
+    ran = herocloud("show", flag, "view")
+    assert ran.code == 64, ran.both
+    assert f"{flag} can only be given with a PLANFILE" in ran.err
+    assert not (herocloud.folder / "view").exists()
+    herocloud.done("show", "p.hcplan", flag, "view")
+    assert (herocloud.folder / "view").exists()

@@ -25,14 +25,15 @@ def apply(
     exports: flags.Exports,
     planfile: Annotated[Path | None, flags.argument(metavar="[PLANFILE]", help="A plan that `plan --out` saved; never asks.")] = None,
     destroy: Annotated[bool, flags.option("--destroy", variable="", help="Remove everything in the stack.")] = False,
+    stack: flags.Stack = None,
     rehearse: flags.Rehearse = False,
 ) -> int:
     """Run a saved plan, or plan, ask and run."""
     if planfile is not None:
-        given = {**variables._asdict(), **wanted._asdict(), "file": call.files, "destroy": destroy}
+        given = {**variables._asdict(), **wanted._asdict(), "file": call.files, "destroy": destroy, "stack": stack}
         return _apply_saved(call, planfile, given, approval, running, exports, rehearse=rehearse)
-    sources = requests.make_sources(call, variables)
-    asked = requests.make_asked(wanted, running, destroy=destroy)
+    asked = requests.make_asked(wanted, running, destroy=destroy, stack=stack)
+    sources = requests.make_sources_for(call, variables, asked)
     return _plan_and_run(call, sources, asked, approval, running, exports, rehearse=rehearse)
 
 
@@ -128,8 +129,8 @@ def destroy(
 
     With `--stack NAME` the records are enough and no stack file is read.
     """
-    sources = requests.make_sources(call, variables) if stack is None else Sources(())
     asked = requests.make_asked(wanted, running, destroy=True, stack=stack)
+    sources = requests.make_sources_for(call, variables, asked)
     return _plan_and_run(call, sources, asked, approval, running, exports, rehearse=rehearse)
 
 

@@ -24,6 +24,7 @@ def plan(
     exports: flags.Exports,
     out: Annotated[Path | None, flags.option("--out", "-o", metavar="FILE", help="Save the plan, for `apply FILE`.")] = None,
     destroy: Annotated[bool, flags.option("--destroy", variable="", help="Plan the removal of everything in the stack.")] = False,
+    stack: flags.Stack = None,
     detailed_exitcode: flags.Detailed = False,
     rehearse: flags.Rehearse = False,
 ) -> int:
@@ -33,8 +34,8 @@ def plan(
     """
     requests.make_approved(approval)
     requests.parse_seconds(running.lock_timeout, "--lock-timeout")
-    asked = requests.make_asked(wanted, running, destroy=destroy)
-    sources = requests.make_sources(call, variables)
+    asked = requests.make_asked(wanted, running, destroy=destroy, stack=stack)
+    sources = requests.make_sources_for(call, variables, asked)
     if rehearse:
         from herocloud.cli import apply_flow
 
@@ -111,6 +112,7 @@ def show(
         presentation.show_plan(call, plan)
         presentation.export_plan(exports, plan)
         return exit_codes.DONE
+    requests.refuse_without_plan(call, *exports._fields)
     recorded = lookups.read_recorded(call.folder)
     exit_codes.tell_diagnostics(call.screen, damage.warnings(recorded), quiet=call.quiet)
     chosen = requests.choose_stack(call, stack)
