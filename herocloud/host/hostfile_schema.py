@@ -143,6 +143,17 @@ def _user(tag: str, text: str) -> int | Wrong:
     return int(text)
 
 
+def _users(tag: str, text: str) -> int | str | Wrong:
+    """Read how many users there are, or a whole range of them."""
+    first, dash, last = text.partition("-")
+    if tag != STR or not dash or not (first.isdecimal() and last.isdecimal()):
+        found = _user(tag, text)
+        return found._replace(hint="write how many there are, or a range: `300000-365535`") if isinstance(found, Wrong) else found
+    if not 1000 <= int(first) <= int(last) - 999 <= _MOST_USERS - 999:
+        return Wrong("out-of-range", f"`{text}` is out of range.", f"1,000 numbers or more, from 1000 to {_MOST_USERS}")
+    return text
+
+
 def _one_of(words: tuple[str, ...]) -> Reader:
     def read(tag: str, text: str) -> str | Wrong:
         if tag == STR and text in words:
@@ -206,7 +217,7 @@ SHAPE: Mapping[str, Reader | Mapping[str, Reader]] = {
     },
     "images": {"share": _share, "keep_free": _size, "catalogue": _path},
     SETTINGS: dict.fromkeys(FLAGS, _setting),
-    "vmm": {"first_uid": _user, "uids": _user},
+    "vmm": {"first_uid": _user, "uids": _users},
     "daemon": {"paths": _absolute, "group": _group},
     "history": {"days": _limit, "operations": _limit},
     **{

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herocloud.host import hostfile_reader, hostfile_schema
+from herocloud.providers.vmm import users
 
 GIB = 1024**3
 
@@ -94,6 +95,20 @@ def test_a_mistake_is_told_with_its_place(text, code, place, hint) -> None:
     assert found.snippet == text.splitlines()[line - 1]
     if hint is not None:
         assert found.hint == hint
+
+
+@pytest.mark.parametrize("uids", ["65536", "300000-365535"])
+def test_users_of_vms_are_a_number_or_a_range(uids) -> None:
+    parsed = parse(f"vmm: {{uids: {uids}}}\n")
+    assert parsed.diagnostics == ()
+    assert users.range_of({"uids": parsed.values["vmm.uids"]}) == (300000 if "-" in uids else users.Range().first, 65536)
+
+
+@pytest.mark.parametrize("uids", ["365535-300000", "300000-300010", "0-65535", "300000-9999999999", "300000-", "some", "1.5"])
+def test_what_is_no_range_of_users_is_refused(uids) -> None:
+    [found] = parse(f"vmm: {{uids: {uids}}}\n").diagnostics
+    assert found.code in ("out-of-range", "wrong-type")
+    assert "1000" in (found.hint or "") or "300000-365535" in (found.hint or "")
 
 
 def test_all_mistakes_come_in_one_run_in_the_order_of_the_file() -> None:

@@ -57,7 +57,7 @@ def _user(folder: Path, depth: Depth, wanted: Range | None) -> Offer:
             name, False, f"the user who runs herocloud ({os.geteuid()}) for all VMs", "run as root: each VM gets a user of its own"
         )
     if numbers is None:
-        hint = "choose another range with `vmm: {first_uid: …, uids: …}` in host.yaml"
+        hint = "choose another range with `vmm: {uids: FIRST-LAST}` in host.yaml"
         return Offer(name, False, "root without capabilities: this host does not know the users that host.yaml sets aside", hint)
     why = cages.obstacle(folder) or "unknown"
     return Offer(name, False, f"root without capabilities: {why}", "allow mounts (CAP_SYS_ADMIN), or open that for others to pass")

@@ -38,6 +38,9 @@ def range_of(settings: Mapping[str, Json]) -> Range | None:
     if not settings:
         return None
     usual = Range()
+    first, dash, last = str(settings.get("uids") or "").partition("-")
+    if dash:
+        return Range(int(first), int(last) - int(first) + 1)
     return Range(int(settings.get("first_uid") or usual.first), int(settings.get("uids") or usual.size))
 
 
