@@ -43,20 +43,21 @@ def run(
     cmd: Sequence[str],
     *,
     timeout: float,
-    stdin: str = "",
+    stdin: str | int = "",
     codes: Sequence[int] = (0,),
     environment: Mapping[str, str] | None = None,
     apart: bool = False,
 ) -> Ran:
     """Run a program to its end. Raises CommandError when it ends with a code that is not among `codes`, or not in time.
 
-    `environment` replaces the whole environment; messages that are read by us should be asked for in the C locale. `apart` gives the
-    program a session of its own, without this one's terminal and its signals.
+    `stdin` is what the program is told, or the descriptor that it is handed as its standard input. `environment` replaces the whole
+    environment; messages that are read by us should be asked for in the C locale. `apart` gives the program a session of its own, without
+    this one's terminal and its signals.
     """
     try:
         ended = subprocess.run(
             cmd,
-            input=stdin,
+            **({"stdin": stdin} if isinstance(stdin, int) else {"input": stdin}),
             capture_output=True,
             text=True,
             errors="replace",

@@ -15,7 +15,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ TOKEN = "HEROCLOUD_VM"  # noqa: S105  (the name of a variable, and no secret)
 _LOCK = 9
 """The descriptor under which a process holds its lock."""
 _PROC = Path("/proc")
+_STEP = 0.005
 _DEAD = "ZX"
 """States of processes that nobody has waited for yet: what they ran is over."""
 
@@ -100,6 +101,31 @@ def is_there(data: Path, sid: str, booted: str) -> bool:
 def lives(data: Path, sid: str, booted: str | None) -> bool:
     """Return whether the process of a VM runs, whatever its mark says; `booted` is when the mark has it started."""
     return running(data, sid) is not None or (booted is not None and is_there(data, sid, booted))
+
+
+@contextlib.contextmanager
+def hold(record: Path, patience: float = 1.0) -> Iterator[int | None]:
+    """Take the lock of a record and yield its descriptor, for a process that goes on to hold it; nothing where somebody else does.
+
+    It is waited for, because a look at it holds it for an instant.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(record.with_name(record.name + ".lock"), flags, 0o600)
+    try:
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    yield None
+                    return
+                time.sleep(_STEP)
+                continue
+            yield descriptor
+            return
+    finally:
+        os.close(descriptor)
 
 
 def is_held(record: Path) -> bool:

@@ -1,6 +1,6 @@
 """Starting a VMM so that it outlives the command that started it, and so that a crash at any instant leaves no unknown process.
 
-A shell stands beside every VMM. It takes the VM's lock (or ends, when somebody holds it) and starts `jail`, which writes down who it is,
+A shell stands beside every VMM. It has the VM's lock (or ends, when somebody else does) and starts `jail`, which writes down who it is,
 enters the cage and becomes the VMM: a VMM without a record cannot be, starting twice starts once, and a free lock proves that nobody is
 there. The alternative, writing the record after the process was made, loses it to a kill between the two; the other one, `fork` in Python,
 must not be done in a process with threads.
@@ -46,11 +46,11 @@ other=$9
 umask 077
 # A shell sets these for its children; a companion would have them for as long as it lives.
 unset PWD OLDPWD
-exec 9<>"$record.lock" || exit 75
+[ "$held" ] || exec 9<>"$record.lock" || exit 75
 case $0 in
 *-adopter) adopts=1; exec 8>>"$record.adopter" && flock -n 8 || exit 75 ;;
 *-beside) adopts=1 ;;
-*) adopts=; flock -w 1 9 || exit 75 ;;
+*) adopts=; [ "$held" ] || flock -w 1 9 || exit 75 ;;
 esac
 leave() {
     case $0 in *-keeper) [ "$other" ] && exec 9>&- 7<"$other.lock" && flock -w 5 7 ;; esac
@@ -140,10 +140,12 @@ pause holds no lock: it may outlive a shell that is killed, and would keep the n
 _APART = """\
 cd / || exit
 umask 077
-{
+@held@{
 @script@} </dev/null >>"${@log@}" 2>&1 &
 """
 """A script where no systemd takes it over: the shell that is called divides, and ends. To start another one would take longer."""
+_HELD = "exec 9<&0\nheld=1\n"
+"""What a keeper begins with that is handed the lock as its standard input: a program that takes it would be one more for each VM."""
 SHUTDOWN_UNIT = "herocloud-shutdown.service"
 """The unit that shuts guests down before the host goes down, where the daemon's units were installed: it is stopped before those of VMs."""
 _SHOWN = 1200
@@ -337,7 +339,8 @@ def said(log: Path) -> str:
 
 def has_systemd() -> bool:
     """Return whether systemd runs this host, or this user's session."""
-    return Path("/run/systemd/system").is_dir() and (os.geteuid() == 0 or _user_bus().exists())
+    bus = f"{os.environ.get('XDG_RUNTIME_DIR') or f'/run/user/{os.geteuid()}'}/systemd/private"
+    return os.path.isdir("/run/systemd/system") and (os.geteuid() == 0 or os.path.exists(bus))  # noqa: PTH110, PTH112  (per start)
 
 
 def _keeper(name: str, record: Path, other: Path | None) -> list[str]:
@@ -353,21 +356,30 @@ def _keeper_of(what: Launch, name: str = "herocloud-keeper") -> list[str]:
 
 
 def _start(what: Launch, log: Path, become: Sequence[str] = (), unit: str = "") -> None:
-    become, unit = become or _keeper_of(what), unit or what.unit
     if has_systemd():
         try:
-            subprocesses.run(_as_unit(what, become, log, unit), timeout=_SHELL_TIME)
+            subprocesses.run(_as_unit(what, become or _keeper_of(what), log, unit or what.unit), timeout=_SHELL_TIME)
         except CommandError as error:
             if "already" in error.stderr:
                 # The unit of the process before this one is dead, and not yet forgotten.
-                raise Temporary(f"systemd still has the unit `{unit}`") from error
-            raise Permanent(f"systemd did not take `{unit}` as a unit: {error}") from error
-        return
+                raise Temporary(f"systemd still has the unit `{unit or what.unit}`") from error
+            raise Permanent(f"systemd did not take `{unit or what.unit}` as a unit: {error}") from error
+    elif become:
+        _start_apart(what, become, log)
+    else:
+        with identity.hold(what.record) as lock:
+            # Where somebody has it, a process is there, or is just being started.
+            if lock is not None:
+                _start_apart(what, _keeper_of(what), log, _HELD, lock)
+
+
+def _start_apart(what: Launch, become: Sequence[str], log: Path, held: str = "", stdin: str | int = "") -> None:
     # Nothing of the caller's goes along: a password in an environment variable would be readable in /proc for the life of the VM, and a
     # working directory would keep a file system busy.
-    words = [*become[:2], _APART.replace("@log@", str(len(become) - 3)).replace("@script@", become[2]), *become[3:], str(log.absolute())]
+    script = _APART.replace("@held@", held).replace("@log@", str(len(become) - 3)).replace("@script@", become[2])
+    words = [*become[:2], script, *become[3:], str(log.absolute())]
     try:
-        subprocesses.run(words, timeout=_SHELL_TIME, environment=what.environment, apart=True)
+        subprocesses.run(words, timeout=_SHELL_TIME, environment=what.environment, apart=True, stdin=stdin)
     except CommandError as error:
         raise Permanent(f"`{shlex.join(what.command[:1])}` cannot be started: {error}") from error
 
@@ -386,7 +398,3 @@ def _as_unit(what: Launch, become: Sequence[str], log: Path, unit: str) -> list[
 
 def _beside(record: Path, name: str) -> Path:
     return record.with_name(f"{record.name}.{name}")
-
-
-def _user_bus() -> Path:
-    return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}") / "systemd/private"

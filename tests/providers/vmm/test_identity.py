@@ -1,9 +1,11 @@
 """A process is known by its number and its start in one boot of the host, and by nothing less."""
 
 import errno
+import fcntl
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,25 @@ def test_a_lock_is_held_as_long_as_the_process_lives(stand, eventually) -> None:
     identity.send(known, signal.SIGKILL)
     assert eventually(lambda: not identity.is_held(stand.record))
     assert not identity.is_there(stand.data, stand.sid, known.boot)
+
+
+def test_a_lock_that_a_look_holds_is_waited_for_and_that_of_a_process_is_not_taken(tmp_path: Path) -> None:
+    record = tmp_path / "process"
+    with identity.hold(record) as lock:
+        assert lock is not None
+        assert identity.is_held(record)
+        with identity.hold(record, patience=0.0) as other:
+            assert other is None
+        looked = threading.Event()
+
+        def take() -> int | None:
+            looked.set()
+            with identity.hold(record, patience=30.0) as got:
+                return got
+
+        with ThreadPoolExecutor(1) as pool:
+            taken = pool.submit(take)
+            assert looked.wait(30)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert taken.result(30) is not None
+    assert not identity.is_held(record)

@@ -48,6 +48,17 @@ def test_two_at_once_start_one(stand, eventually) -> None:
     assert identity.is_alive(known)
 
 
+def test_its_shell_is_handed_the_lock_and_starts_no_program_to_take_it(stand, eventually, monkeypatch) -> None:
+    # One that only waits, and does nothing to get the lock.
+    monkeypatch.setattr(launch, "_KEEP", launch._KEEP.partition("case $0 in")[0] + 'read -r _ <"$record.over"\n')
+    stand.record.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(stand.beside("over"))
+    launch._start(stand.order("sleep", "60"), stand.beside("log"))
+    assert identity.is_held(stand.record)
+    stand.beside("over").write_text("\n")
+    assert eventually(lambda: not identity.is_held(stand.record))
+
+
 def _is_ours(number: str, stand) -> bool:
     try:
         with open(f"/proc/{number}/environ", "rb") as stream:  # noqa: PTH123
