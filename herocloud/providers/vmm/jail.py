@@ -212,12 +212,10 @@ def _see_only(orders: Orders, stage: str) -> None:
             os.symlink(os.readlink(path), stage + path)
         elif stat.S_ISDIR(_mode(path)):
             _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES, recursive=True)
-    for name in _SETTINGS:
-        path = f"/etc/{name}"
-        if stat.S_ISREG(_mode(path)):
-            _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC)
-    for path in _KERNEL:
-        if stat.S_ISDIR(_mode(path)):
+    # A companion that this interpreter runs asks for neither names nor devices, and may have libraries to load.
+    settings, kernel = (_SETTINGS[:2], ()) if "python" in orders else (_SETTINGS, _KERNEL)
+    for path, is_kind in [*((f"/etc/{name}", stat.S_ISREG) for name in settings), *((path, stat.S_ISDIR) for path in kernel)]:
+        if is_kind(_mode(path)):
             _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES | _NO_EXEC)
     for path in orders.get("read", ()):
         _show_at(path, stage + path, _READ_ONLY | _NO_SUID | _NO_DEVICES)

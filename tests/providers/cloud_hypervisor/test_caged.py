@@ -56,6 +56,8 @@ def test_both_are_the_vms_user_and_see_its_files_only(described, bench) -> None:
         # What is seen beyond that, its volume and its kernel, is its own or only read.
         assert rest <= {"sees <data>/volumes/shop/data.raw rw,nosuid,nodev,noexec", "sees <data>/vmlinux ro,nosuid,nodev"}
     vmm, attendant = described
+    # One that asks for no devices sees none of the kernel's.
+    assert "sees the host's /sys ro,nosuid,nodev" in vmm - attendant
     assert "sees <data>/volumes/shop/data.raw rw,nosuid,nodev,noexec" in vmm - attendant
     if bench.real:
         # Its threads filter their system calls one by one; the first one only waits for the others.
