@@ -55,8 +55,10 @@ class Attendant:
         self._waiting: dict[int, bytearray] = {}
         """What each of them has not read yet."""
         self._eager_until = time.monotonic() + _EAGER
-        self._next_try = 0.0
+        self._next_try = self._next_question = 0.0
         self._next_look = time.monotonic() + _BETWEEN_LOOKS
+        self._is_new = True
+        """Whether no guest has begun yet, so that nothing can have ended which somebody waits for."""
         self._listener = self._listen()
 
     def run(self) -> int:
@@ -64,7 +66,7 @@ class Attendant:
         while True:
             if self._serial is None and time.monotonic() >= self._next_try:
                 self._reach()
-            if self._serial is None and not self._is_kept():
+            if self._serial is None and self._asks_again() and not self._is_kept():
                 return 0
             for number, events in self._poll.poll(_SOON if self._serial is None else _BETWEEN_LOOKS):
                 self._handle(number, events)
@@ -122,7 +124,7 @@ class Attendant:
                 self._boot_again()
             return
         wire.setblocking(False)
-        self._serial = wire
+        self._serial, self._is_new = wire, False
         self._poll.register(wire.fileno(), select.EPOLLIN)
 
     def _hear(self) -> None:
@@ -203,6 +205,13 @@ class Attendant:
         self._people.pop(number).close()
 
     # The VMM.
+
+    def _asks_again(self) -> bool:
+        """Return whether it is time to ask if the VMM is there: less often while it has just been started than there are tries."""
+        if self._is_new and time.monotonic() < self._next_question:
+            return False
+        self._next_question = time.monotonic() + _LATER
+        return True
 
     def _is_kept(self) -> bool:
         """Return whether the VMM runs, or is started again: its keeper holds its lock."""
