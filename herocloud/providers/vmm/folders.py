@@ -48,8 +48,14 @@ def runtime_root(data: Path, environment: Mapping[str, str] | None = None) -> Pa
 
 @functools.lru_cache(maxsize=64)
 def _digest_of(data: Path) -> str:
-    """Name a data folder: by where it really lies, which takes a while to find out, and is asked again and again for each VM."""
-    return hashlib.blake2b(os.fsencode(data.resolve()), digest_size=DIGEST // 2).hexdigest()
+    """Name a data folder: by where it really lies."""
+    return hashlib.blake2b(os.fsencode(real(data)), digest_size=DIGEST // 2).hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def real(data: Path) -> Path:
+    """Return where a data folder really lies, which takes a while to find out, and is asked again and again for each VM."""
+    return data.resolve()
 
 
 @functools.lru_cache(maxsize=4096)

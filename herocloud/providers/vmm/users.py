@@ -306,7 +306,7 @@ def _entry(number: int) -> Path:
 
 
 def _name(data: Path, sid: str) -> str:
-    return f"{data.resolve()}/{sid}"
+    return f"{folders.real(data.absolute())}/{sid}"
 
 
 def _write(path: Path, text: str) -> None:
