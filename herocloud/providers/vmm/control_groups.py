@@ -48,7 +48,7 @@ def share(name: str, limits: Limits, joined: Iterable[Path] = ()) -> tuple[Path,
 
 def _made(name: str, limits: Limits, joined: Iterable[Path], *, limits_again: bool) -> Iterator[Path]:
     for controllers, folder in _places():
-        group = _joined_before(folder / _OURS / name, joined)
+        group = _joined_before(_group_of(folder, name), joined)
         try:
             is_there = group.is_dir()
             if limits_again or not is_there:
@@ -63,7 +63,18 @@ def _made(name: str, limits: Limits, joined: Iterable[Path], *, limits_again: bo
         except OSError:
             # Read-only, or not ours to change: the usual thing in containers.
             continue
-        yield group / "cgroup.procs"
+        yield _member_of(group)
+
+
+@functools.lru_cache(maxsize=4096)
+def _group_of(folder: Path, name: str) -> Path:
+    return folder / _OURS / name
+
+
+@functools.lru_cache(maxsize=4096)
+def _member_of(group: Path) -> Path:
+    """Return the file of a group that a process joins it by."""
+    return group / "cgroup.procs"
 
 
 def _joined_before(group: Path, joined: Iterable[Path]) -> Path:
@@ -146,7 +157,7 @@ def version() -> int | None:
 
 def limits_memory(joined: Path) -> bool:
     """Return whether one of the files that `make` returned is that of a group that limits memory."""
-    return any((joined.parent / name).exists() for name in ("memory.max", "memory.limit_in_bytes"))
+    return any(os.path.exists(f"{joined.parent}/{name}") for name in ("memory.max", "memory.limit_in_bytes"))  # noqa: PTH110
 
 
 def _places() -> tuple[tuple[tuple[str, ...], Path], ...]:

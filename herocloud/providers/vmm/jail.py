@@ -371,6 +371,7 @@ def _drop_bounding() -> None:
 # The system.
 
 _LIBRARY = _ctypes.dlopen(None, _ctypes.RTLD_LOCAL)  # type: ignore[arg-type]
+_FUNCTIONS: "dict[str, _Function]" = {}  # those that were looked for already
 
 
 class _Byte(_ctypes._SimpleCData):  # type: ignore[type-arg]  # noqa: SLF001
@@ -387,7 +388,8 @@ def _mount(source: str, target: str, kind: str | None, flags: int, options: str 
 
 
 def _call(name: str, *words: object, quietly: bool = False, about: str = "") -> int:
-    done: int = _Function(_ctypes.dlsym(_LIBRARY, name))(*words)
+    function = _FUNCTIONS.get(name) or _FUNCTIONS.setdefault(name, _Function(_ctypes.dlsym(_LIBRARY, name)))
+    done: int = function(*words)
     if done < 0 and not quietly:
         number = _ctypes.get_errno()
         raise OSError(number, os.strerror(number), about or name)
