@@ -94,7 +94,7 @@ def _other_stack(wanted: str, found: StackName, files: Sequence[str]) -> Diagnos
         "other-stack",
         "The stack file is of another stack",
         f"`{files[0]}` describes the stack `{found}`, and `--stack` or HEROCLOUD_STACK names `{wanted}`.",
-        hint=f"give the file of `{wanted}` with `-f`, or leave `--stack` out",
+        hint=f"give the file of `{wanted}` with `-f`, or leave out `--stack` and unset HEROCLOUD_STACK",
     )
 
 

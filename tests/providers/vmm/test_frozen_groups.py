@@ -1,5 +1,6 @@
 """Processes in frozen control groups go on again, whoever froze them, and what cannot be thawed is said with its way out."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ def freezing(sleeper: Identity) -> Iterator[Callable[[str], Path]]:
     made: list[Path] = []
 
     def freeze(name: str) -> Path:
-        group = _FREEZER / name
+        group = _FREEZER / f"{name}-{os.getpid()}"
         try:
             group.mkdir(parents=True)
         except OSError:
@@ -38,6 +39,8 @@ def freezing(sleeper: Identity) -> Iterator[Callable[[str], Path]]:
         made.append(group)
         (group / "cgroup.procs").write_text(str(sleeper.pid))
         (group / "freezer.state").write_text("FROZEN")
+        # The kernel answers before the last of them is held.
+        wait_until(lambda: (group / "freezer.state").read_text().strip() == "FROZEN", "the group to be frozen")
         return group
 
     yield freeze
