@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from herocloud.apply.inspection import Rest
 from herocloud.apply.steering import Interrupts, Options
 from herocloud.model.applies import Begun, Caller
+from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked
 from herocloud.model.ids import Address
 from herocloud.model.outcomes import Event
@@ -26,14 +27,20 @@ LOCK_SECONDS = 600.0
 EDIT_LOCK_SECONDS = 5.0
 
 
+def _refuse_rest(rest: Rest) -> None:
+    """Refuse: what another apply has left was not asked for."""
+    raise Blocked([unfinished.refusal(rest, "this request is about something else")])
+
+
 class Decided:
-    """An approver that goes by what a request said and never asks; `decide` raises for what the request does not cover."""
+    """An approver that goes by what a request said and never asks; both judges raise for what the request does not cover."""
 
     asks = False
 
-    def __init__(self, decide: Callable[[Planned], None]) -> None:
-        """Judge plans with `decide`."""
+    def __init__(self, decide: Callable[[Planned], None], decide_rest: Callable[[Rest], None] = _refuse_rest) -> None:
+        """Judge plans with `decide`, and what is left of applies that did not end with `decide_rest`."""
         self._decide = decide
+        self._decide_rest = decide_rest
 
     def approve(self, planned: Planned) -> frozenset[Approval]:
         """Return the classes of a plan that the request covers."""
@@ -41,8 +48,9 @@ class Decided:
         return frozenset(approval.missing(planned.plan, ()))
 
     def approve_rest(self, rest: Rest) -> frozenset[Approval]:
-        """Refuse: what another apply has left was not asked for."""
-        raise Blocked([unfinished.refusal(rest, "this request is about something else")])
+        """Return the classes of what is left that the request covers."""
+        self._decide_rest(rest)
+        return frozenset(rest.missing(()))
 
 
 def how_for(run: Run, options: Options | None = None, environment: Mapping[str, str] = {}) -> How:
@@ -100,29 +108,33 @@ def within(approved: Collection[Approval]) -> Approver:
     return Decided(decide)
 
 
-class NotApproved(Blocked):
-    """Classes of change that the caller did not approve."""
+def within_rest(approved: Collection[Approval]) -> Approver:
+    """Approve what is left of an apply whose classes are all named, and no plan."""
 
-    def __init__(self, plan: Plan, lacking: dict[Approval, list[Address]]) -> None:
-        """Keep the classes with what they are about."""
-        from herocloud.model.diagnostics import Diagnostic
+    def decide(planned: Planned) -> None:
+        raise not_approved(planned.plan, classes_of(planned.plan))
 
-        lines = "\n".join(
-            f"{one.value}: {', '.join(f'`{address}`' for address in addresses) or 'outputs'}" for one, addresses in lacking.items()
-        )
-        words = ", ".join(f'"{kind.value}"' for kind in lacking)
-        detail = f"Nobody approved these changes:\n{lines}"
-        found = Diagnostic("not-approved", "Not approved", detail, hint=f"`approve: [{words}]` approves them")
-        super().__init__([found])
-        self.plan_id = plan.id
-        self.classes = {one.value: list(addresses) for one, addresses in lacking.items()}
+    def decide_rest(rest: Rest) -> None:
+        lacking = rest.missing(approved)
+        if lacking:
+            words = ", ".join(f'"{kind.value}"' for kind in lacking)
+            found = unfinished.refusal(rest, f"`approve` lacks {words}")
+            raise _blocked(found, rest.plan, {kind: [change.address for change in changes] for kind, changes in lacking.items()})
+
+    return Decided(decide, decide_rest)
 
 
 def not_approved(plan: Plan, lacking: dict[Approval, list[Address]]) -> RpcError:
     """Return the error that names the classes to approve."""
-    refusal = NotApproved(plan, lacking)
-    data = {**error_answers.document(refusal.diagnostics), "classes": refusal.classes, "plan_id": refusal.plan_id}
-    return RpcError(error_codes.BLOCKED, data)
+    lines = "\n".join(f"{one.value}: {', '.join(f'`{address}`' for address in about) or 'outputs'}" for one, about in lacking.items())
+    words = ", ".join(f'"{kind.value}"' for kind in lacking)
+    hint = f"`approve: [{words}]` approves them"
+    return _blocked(Diagnostic("not-approved", "Not approved", f"Nobody approved these changes:\n{lines}", hint=hint), plan, lacking)
+
+
+def _blocked(found: Diagnostic, plan: Plan, lacking: Mapping[Approval, list[Address]]) -> RpcError:
+    classes = {one.value: list(addresses) for one, addresses in lacking.items()}
+    return RpcError(error_codes.BLOCKED, {**error_answers.document([found]), "classes": classes, "plan_id": plan.id})
 
 
 def run_planned(

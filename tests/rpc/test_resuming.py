@@ -1,8 +1,10 @@
-"""`resume_stack` where nothing waits: what the command line says, as an answer."""
+"""`resume_stack`: where nothing waits it says what the command line says; what waits is finished or taken back within what is approved."""
 
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,13 @@ def apply(daemon: Any) -> dict[str, Any]:
     job = daemon.call("apply_plan", plan_id=plan["plan_id"], approve=["create"])
     found: dict[str, Any] = daemon.call("wait_job", job_id=job["job_id"], timeout=SECONDS)
     return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -64,3 +73,56 @@ def test_the_name_of_an_apply_that_does_not_wait_is_not_found(over: Any) -> None
     ran = command(over.folder, "apply-7")
     assert (refused.code, found["code"], ran.returncode) == (-32001, "not-unfinished", 1)
     assert found["summary"] in ran.stderr
+
+
+SLOW = 'rules: [{address: vm.db, step: "*boot*", delay: 600 s}]\n'
+CUT_OFF = "stack: shop\nvms: {web: {image: tiny, slice: s1}, db: {image: tiny, slice: s2, depends_on: [vm.web]}}\n"
+
+
+@pytest.fixture
+def cut_off(start: Any, folder: Path) -> Any:
+    """A daemon with an apply that its caller cancelled while the second of two VMs was booting."""
+    (folder / "scenario.yaml").write_text(SLOW, encoding="utf-8")
+    with (folder / "host.yaml").open("a", encoding="utf-8") as host:
+        host.write("simulator: {scenario: ./scenario.yaml}\n")
+    daemon = start()
+    plan = daemon.call("plan_stack", yaml=CUT_OFF)
+    job = daemon.call("apply_plan", plan_id=plan["plan_id"], approve=["create"])["job_id"]
+    wait_until(lambda: {vm["name"]: vm["status"] for vm in daemon.call("list_vms")}.get("web") == "running")
+    daemon.call("cancel_job", job_id=job, at_once=True)
+    assert daemon.call("wait_job", job_id=job, timeout=SECONDS)["status"] == "cancelled"
+    (folder / "scenario.yaml").write_text("rules: []\n", encoding="utf-8")
+    assert [left["apply"] for left in daemon.call("list_unfinished")] == ["apply-1"]
+    return daemon
+
+
+@pytest.mark.parametrize("named", [{}, {"which": "apply-1"}])
+def test_an_apply_that_was_cut_off_is_finished(cut_off: Any, named: dict[str, str]) -> None:
+    job = cut_off.call("resume_stack", stack="shop", approve=["create"], wait=SECONDS, **named)
+    assert (job["status"], job["result"]) == ("done", {"resumed": "apply-1", "rolled_back": False})
+    assert cut_off.call("list_unfinished") == []
+    assert {vm["name"]: vm["status"] for vm in cut_off.call("list_vms")} == {"web": "running", "db": "running"}
+
+
+def test_an_apply_that_was_cut_off_is_taken_back(cut_off: Any) -> None:
+    job = cut_off.call("resume_stack", stack="shop", rollback=True, approve=["destroy"], wait=SECONDS)
+    assert (job["status"], job["result"]) == ("done", {"resumed": "apply-1", "rolled_back": True})
+    assert (cut_off.call("list_unfinished"), cut_off.call("list_vms")) == ([], [])
+    assert {cut_off.call("get_slice", slice_sid=sid)["state"] for sid in ("s1", "s2")} == {"Free"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "lacking"),
+    [({}, "create"), ({"approve": ["update", "reboot"]}, "create"), ({"rollback": True, "approve": ["create"]}, "destroy")],
+)
+def test_what_is_left_of_an_apply_needs_its_classes(cut_off: Any, asked: dict[str, Any], lacking: str) -> None:
+    before = cut_off.call("list_vms")
+    refused = cut_off.refused("resume_stack", stack="shop", wait=SECONDS, **asked)
+    (found,) = refused.data["diagnostics"]
+    assert (refused.code, found["code"], list(refused.data["classes"])) == (-32007, "unfinished-apply", [lacking])
+    assert "vm.db" in refused.data["classes"][lacking]
+    assert f'`approve` lacks "{lacking}"' in found["detail"]
+    way = next(way for way in refused.data["ways"] if lacking in way["params"].get("approve", []))
+    assert [left["apply"] for left in cut_off.call("list_unfinished")] == ["apply-1"]
+    assert cut_off.call("list_vms") == before
+    assert cut_off.call(way["method"], stack="shop", wait=SECONDS, **way["params"])["status"] == "done"

@@ -209,7 +209,7 @@ def resume_stack(
             return {"resumed": None}
         how = work.how_for(run, environment=environment)
         try:
-            recovered = apply.resume(desk.folder, how, work.within(approved), rollback=rollback, which=chosen.id)
+            recovered = apply.resume(desk.folder, how, work.within_rest(approved), rollback=rollback, which=chosen.id)
         finally:
             desk.sight.forget()
         if recovered is None:
