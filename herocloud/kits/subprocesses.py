@@ -50,7 +50,7 @@ def run(
 ) -> Ran:
     """Run a program to its end. Raises CommandError when it ends with a code that is not among `codes`, or not in time.
 
-    `stdin` is what the program is told, or the descriptor that it is handed as its standard input. `environment` replaces the whole
+    `stdin` is what the program reads, or the descriptor that it is handed as its standard input. `environment` replaces the whole
     environment; messages that are read by us should be asked for in the C locale. `apart` gives the program a session of its own, without
     this one's terminal and its signals.
     """

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     ends = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < ends
-        time.sleep(0.01)
+        threading.Event().wait(0.002)
 
 
 def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
