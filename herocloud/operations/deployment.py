@@ -19,6 +19,7 @@ from herocloud.operations.stack_plans import Planned
 
 STACK = StackName("imperative")
 _FROM_STDIN = "-"
+_STDIN = "<stdin>"
 
 
 class SliceInUse(Refused):
@@ -27,6 +28,15 @@ class SliceInUse(Refused):
 
 class ImageRefused(Refused):
     """The image is not known on this host."""
+
+
+class FieldsRefused(Refused):
+    """Fields of the VM are not what a VM may have."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], fields: Sequence[str | None]) -> None:
+        """Keep the field of each diagnostic, as a stack file calls it; nothing where it is about none."""
+        super().__init__(diagnostics)
+        self.fields = tuple(fields)
 
 
 class DeployWanted(NamedTuple):
@@ -88,19 +98,30 @@ def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, 
     # Double braces would be expressions over what others have here; what a caller sends is text. A word that nobody can guess stands for
     # them while the stack is read.
     stand_in = f"braces-{os.urandom(16).hex()}"
-    text = json.dumps({"stack": STACK, "vms": {wanted.name: _replaced(fields, "{{", stand_in)}}, ensure_ascii=True)
-    loaded = inputs.load(folder, Sources((_FROM_STDIN,), stdin=text), host.host)
+    loaded = inputs.load(folder, Sources((_FROM_STDIN,), stdin=_write(wanted.name, _replaced(fields, "{{", stand_in))), host.host)
     if loaded.desired is None:
+        lines = [_line_of(diagnostic) for diagnostic in loaded.diagnostics]
+        about = [list(fields)[line] if line in range(len(fields)) else None for line in lines]
         wrong = [_without_place(diagnostic, stand_in) for diagnostic in loaded.diagnostics]
-        kind = (
-            ImageRefused
-            if any("image" in diagnostic.code for diagnostic in wrong) or any("image" in diagnostic.detail for diagnostic in wrong)
-            else Refused
-        )
-        raise kind(wrong)
+        # What is wrong elsewhere is in the catalogue of the host, of which a VM takes its image.
+        elsewhere = any(diagnostic.place is not None and diagnostic.place.file != _STDIN for diagnostic in loaded.diagnostics)
+        if elsewhere or "image" in about or any("image" in diagnostic.code for diagnostic in wrong):
+            raise ImageRefused(wrong)
+        raise FieldsRefused(wrong, about)
     vm = next(resource for resource in loaded.desired.resources if resource.kind == "vm")
-    vm = vm._replace(spec=_replaced(vm.spec, stand_in, "{{"), literal=True)
+    vm = vm._replace(spec=_replaced(vm.spec, stand_in, "{{"), literal=True, place=None)
     return vm, [resource for resource in loaded.desired.resources if resource.kind == "image"]
+
+
+def _write(name: str, fields: Mapping[str, Json]) -> str:
+    """Return a stack file with this VM, each field on a line of its own."""
+    lines = [f"    {json.dumps(field)}: {json.dumps(value, ensure_ascii=True)}" for field, value in fields.items()]
+    return f'{{"stack": "{STACK}", "vms": {{{json.dumps(name)}: {{\n' + ",\n".join(lines) + "\n}}}\n"
+
+
+def _line_of(diagnostic: Diagnostic) -> int:
+    """Return which of the lines with fields a diagnostic is about; -1 where it is about another file, or about none."""
+    return diagnostic.place.line - 2 if diagnostic.place is not None and diagnostic.place.file == _STDIN else -1
 
 
 def _replaced(value: Json, old: str, new: str) -> Json:

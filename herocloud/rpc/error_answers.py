@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from herocloud.kits.jsons import Json
 from herocloud.model import errors
@@ -43,8 +43,13 @@ _NOT_FOUND = frozenset(
         "no-state",
     }
 )
-_UNREACHABLE = frozenset({"guest-unreachable", "hypervisor-unavailable", "program-missing"})
+_UNREACHABLE = frozenset(
+    {"guest-unreachable", "hypervisor-unavailable", "missing-on-host", "no-hypervisor", "program-missing", "simulated-host"}
+)
 _TOO_LARGE = frozenset({"memory-over-slices"})
+
+_PARAMETERS = {"vcpus": "cpu_count", "memory": "memory_bytes", "root_disk": "disk_bytes", "slice": "more_slices"}
+"""The parameters of `deploy_vm` that are called otherwise than the field of a VM which they are."""
 
 
 def translate(error: Exception) -> RpcError | None:
@@ -69,12 +74,24 @@ def refuse(error: errors.Refused) -> RpcError:
         return RpcError(error_codes.BLOCKED, document(error.diagnostics))
     if codes & _UNREACHABLE:
         return RpcError(error_codes.HYPERVISOR_UNAVAILABLE, document(error.diagnostics))
-    if any(diagnostic.place is not None for diagnostic in error.diagnostics):
-        # A mistake in a text that the caller sent.
-        return RpcError(error_codes.INVALID_PARAMS, document(error.diagnostics))
     if codes & _TOO_LARGE:
         return RpcError(error_codes.DOES_NOT_FIT, document(error.diagnostics))
+    if isinstance(error, deployment.FieldsRefused):
+        return _wrong_parameters(zip(error.fields, error.diagnostics, strict=True))
+    if any(diagnostic.place is not None for diagnostic in error.diagnostics):
+        # A mistake in a text that the caller sent.
+        return _wrong_parameters((None, diagnostic) for diagnostic in error.diagnostics)
     return RpcError(error_codes.WRONG_STATE, document(error.diagnostics))
+
+
+def _wrong_parameters(found: Iterable[tuple[str | None, Diagnostic]]) -> RpcError:
+    """Say which parameters are wrong; each diagnostic comes with the field of a VM that it is about, where it is about one."""
+    pairs = list(found)
+    errors_found = [
+        {"loc": [_PARAMETERS.get(field, field)] if field else [], "type": "value_error", "msg": diagnostic.detail}
+        for field, diagnostic in pairs
+    ]
+    return RpcError(error_codes.INVALID_PARAMS, {"errors": errors_found, **document([diagnostic for _, diagnostic in pairs])})
 
 
 def of_outcomes(outcomes: Sequence[Outcome], job_id: str) -> RpcError:

@@ -179,6 +179,32 @@ def test_what_is_wrong_is_said_before_anything_is_done(daemon: Any, params: dict
     assert {found["state"] for found in daemon.call("list_slices")} == {"Free"}
 
 
+@pytest.mark.parametrize(
+    ("params", "loc"),
+    [
+        ({"ssh_keys": ["ssh-ed25519 AAAA a\nssh-ed25519 BBBB b"]}, "ssh_keys"),
+        ({"user_data": "#cloud-config\0"}, "user_data"),
+        ({"env": {"AN IMAGE": "1"}}, "env"),
+        ({"labels": {"my image": "1"}}, "labels"),
+        ({"more_slices": ["s1"]}, "more_slices"),
+    ],
+)
+def test_a_value_that_no_vm_may_have_is_an_invalid_parameter_with_its_location(shared: Any, params: dict[str, Any], loc: str) -> None:
+    refused = shared.refused("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30, **params)
+    assert refused.code == -32602
+    assert [found["loc"] for found in refused.data["errors"]] == [[loc]]
+    (found,) = refused.data["diagnostics"]
+    assert found["detail"] == refused.data["errors"][0]["msg"]
+    assert shared.call("list_vms") == []
+
+
+@pytest.mark.parametrize(("params", "code"), [({"hypervisor": "qemu"}, -32008), ({"disk_bytes": 2**50}, -32004)])
+def test_what_the_host_cannot_do_is_shown_without_lines_that_nobody_sent(shared: Any, params: dict[str, Any], code: int) -> None:
+    refused = shared.refused("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30, **params)
+    assert refused.code == code
+    assert {(found["range"], found["snippet"]) for found in refused.data["diagnostics"]} == {(None, None)}
+
+
 def test_power_follows_the_methods(daemon: Any) -> None:
     sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
     for method, status in (("stop_vm", "stopped"), ("start_vm", "running"), ("restart_vm", "running"), ("start_vm", "running")):
