@@ -42,6 +42,8 @@ CONNECTIONS, CONNECTIONS_REFUSED = "connections", "refused"
 """A field of a machine that is there only when it is wrong: the program that watches its connections is gone, so it makes none."""
 USER, USER_UNKNOWN, USER_UNWRITTEN = "user", "not set aside", "not written down"
 """A field of a machine that is there only when it is wrong: nothing says any more that its user is taken, or which user it is."""
+RECORD, RECORD_LOST = "record", "gone"
+"""A field of a machine that is there only when it is wrong: the file that says which process runs it is gone, or says something else."""
 LIMITS, LIMITS_LEFT, LIMITS_CHANGED = "limits", "left", "changed"
 """A field of a machine that is there only when it is wrong: its process is not in its control groups, or these set other limits."""
 FILES = "files"
@@ -70,7 +72,7 @@ have it as well: the alias of their interface says whose it is.
 """
 LOST = frozenset({MARK, OWNER})
 ONLY_SEEN = frozenset(
-    {KEEPER, LOG, HOST, CONNECTIONS, USER, LIMITS, FILES, LEAVING, BOOTS, ATTENDANT, SHARING, LOST_SHARES, DISKS, ADDED, *LOST}
+    {KEEPER, LOG, HOST, CONNECTIONS, USER, RECORD, LIMITS, FILES, LEAVING, BOOTS, ATTENDANT, SHARING, LOST_SHARES, DISKS, ADDED, *LOST}
 )
 """Fields of a machine that no target has: each says what is wrong with one that runs."""
 
@@ -98,6 +100,7 @@ WHY_SEEN = {
     HOST: "the rule that keeps it from what listens on the host is gone or changed; it is loaded again",
     CONNECTIONS: "the program that watches its connections is gone, so its guest connects to nothing; it boots again with another one",
     USER: "nothing says any more which user it runs as, or that nobody else may have it; that is written down again",
+    RECORD: "the file that says which process runs it is gone or says something else; it is written again",
     LIMITS: "its process left its control groups, or their limits were changed; it is put back, and they are set again",
     FILES: "owners and modes of its files let others in, or keep its VM out; they are set again",
     ATTENDANT: "nobody reads its serial port, or nobody would when that process ends; another one takes its place",

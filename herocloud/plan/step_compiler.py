@@ -30,6 +30,7 @@ from herocloud.model.powers import (
     MARK,
     ONLY_SEEN,
     OWNER,
+    RECORD,
     SHARING,
     USER,
 )
@@ -82,7 +83,7 @@ MACHINE_PATHS = {
     "hugepages": "memory_options.hugepages", "mergeable": "memory_options.mergeable",
     "balloon": "memory_options.balloon", "thp": "memory_options.thp", BOOTS: "restart",
     "root": "root_disk.direct", "payload": "image_id.payload", "seed": "user_data", KEEPER: "restart", LOG: "restart",
-    HOST: "restart", CONNECTIONS: CONNECTIONS, USER: "restart", FILES: "restart", LIMITS: "restart", LEAVING: LEAVING,
+    HOST: "restart", CONNECTIONS: CONNECTIONS, USER: "restart", RECORD: "restart", FILES: "restart", LIMITS: "restart", LEAVING: LEAVING,
     ATTENDANT: "restart", SHARING: "restart", LOST_SHARES: LOST_SHARES, DISKS: "restart",
     ADDED: "restart", MARK: "restart", OWNER: "restart",
     "volumes": "volumes", "shares": "shares", "nics": "networks", "labels": "labels", "restart": "restart", "sid": "hypervisor",

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,6 +74,8 @@ class Host:
         self.tap = next(name for name in links if name.startswith("hc-"))
         self.detour = self.tap.replace("hc-", "hi-")
         self.rules = site.run("nft", "list", "chain", "netdev", "herocloud", self.tap).stdout
+        self.strangers: list[subprocess.Popen[bytes]] = []
+        """Processes of the host that have nothing to do with it, and have to be there at the end."""
         self.mac = re.findall("[0-9a-f]{2}(?::[0-9a-f]{2}){5}", self.rules)[0]
 
     def shell(self, text: str) -> None:
@@ -165,6 +168,25 @@ def _write(name: str, text: str) -> Callable[[Host], None]:
         (host.vm / "vmm" / name).write_text(text)
 
     return act
+
+
+def _lose_process(text: str) -> Callable[[Host], None]:
+    """Do something to what says which process runs a VM, once that is old enough to have written it."""
+
+    def act(host: Host) -> None:
+        _wait_until_started(host)
+        host.shell(text)
+
+    return act
+
+
+def _name_another_process(host: Host) -> None:
+    """Have the record name a process of the host, which must not be put anywhere, or ended, for that."""
+    _wait_until_started(host)
+    record, process = host.vm / "vmm/process", subprocess.Popen(["sleep", "600"])
+    host.strangers.append(process)
+    head = record.read_text().splitlines()[:3]
+    record.write_text("\n".join([*head, Path(f"/proc/{process.pid}/stat").read_text()]))
 
 
 def _wait_until_started(host: Host) -> None:
@@ -374,6 +396,18 @@ HEALED = (
     Kind("a VM that is said to be somebody else of the range", _write("user", "1879048999 1879048192\n")),
     Kind("no words that say which user a VM runs as", _write("user", "x\n")),
     Kind("neither its user nor that it is taken", "rm -r {vm}/vmm/user /run/herocloud/users"),
+    Kind("nothing said of which process runs a VM", _lose_process("rm {vm}/vmm/process")),
+    Kind("nothing said of which process runs a VM, or as whom", _lose_process("rm {vm}/vmm/process {vm}/vmm/user")),
+    Kind("no words that say which process runs a VM, or as whom", _lose_process("echo x | tee {vm}/vmm/process >{vm}/vmm/user")),
+    Kind(
+        "pipes that would say which process runs a VM, and as whom",
+        _lose_process("cd {vm}/vmm && rm process user process.restart && mkfifo process user process.restart"),
+    ),
+    Kind("folders that would say it", _lose_process("cd {vm}/vmm && rm process user && mkdir process user")),
+    Kind("nothing that says it anywhere", _lose_process("rm -r {vm}/vmm/process {vm}/vmm/user /run/herocloud/users /run/herocloud/orders")),
+    Kind("neither that nor what runs", _lose_process("rm {vm}/vmm/process {vm}/vmm/user {vm}/vmm/machine.json")),
+    Kind("a VM that is said to be a process that is gone", _lose_process("sed -i 's/^[0-9]* (/999999999 (/' {vm}/vmm/process")),
+    Kind("a VM that is said to be a process of the host", _name_another_process),
     Kind("neither its user nor an owner of its files", "rm {vm}/vmm/user && chown 0 {vm}/root.raw {vm}/vmm/serial.log"),
     Kind("socket that others may use", "chmod 777 /run/herocloud/*/{vm_name}/qmp.sock"),
     Kind("folder of sockets that others may enter", "chmod 777 /run/herocloud/*/{vm_name}"),
@@ -516,6 +550,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
             yield made
         finally:
             if made is not None:
+                for stranger in made.strangers:
+                    stranger.kill()
+                    stranger.wait()
                 for record in ("process.keeper", "process"):
                     if (made.vm / "vmm" / record).exists():
                         os.kill(made.process(record), signal.SIGKILL)

@@ -88,6 +88,11 @@ class _Control(Control):
         """End the process."""
         boot.stop(place, mark, work, patience)
 
+    def clear(self, place: Place, mark: Mark, work: Work, patience: Patience) -> None:
+        """End what stands by a process that is dead, and forget it: its shell may pause before it starts it again."""
+        if mark.booted is not None:
+            boot.stop(place, mark, work, patience)
+
     def pause(self, sid: str, work: Work) -> None:  # noqa: ARG002  (its name is part of the contract)
         """Hold the guest."""
         boot.pause(self._folder, sid, paused=True)

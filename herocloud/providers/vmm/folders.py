@@ -9,10 +9,13 @@ import functools
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from herocloud.model.errors import Permanent
+from herocloud.kits import durable_files
+from herocloud.model.errors import Permanent, Temporary
 
 OWN = "vmm"
 """The folder of what a VM's process keeps, in the VM's folder."""
@@ -23,6 +26,9 @@ LONGEST = 107
 DIGEST = 10
 """Characters that name a data folder."""
 _OF_ROOT = Path("/run/herocloud")
+_PATIENCE = 20.0
+"""Seconds after which one who holds a lock of the runtime folder is not waited for any longer."""
+_alone_here = threading.Lock()
 _TRIES = 100
 """Each one that is lost means that the last other VM of the data folder ended in that instant."""
 
@@ -125,8 +131,12 @@ def orders_path(record: Path) -> Path:
     What is executed is never read from the data folder, which may come from elsewhere; and emptying this folder takes away what a
     process would be started again with, and no process.
     """
-    digest = hashlib.blake2b(os.fsencode(record.absolute()), digest_size=8).hexdigest()
-    return base() / "orders" / digest
+    return _below(base() / "orders", _digest_of_record(record.absolute()))
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest_of_record(record: Path) -> str:
+    return hashlib.blake2b(os.fsencode(record), digest_size=8).hexdigest()
 
 
 def make_orders_folder() -> Path:
@@ -135,6 +145,23 @@ def make_orders_folder() -> Path:
     make_own(folder.parent, 0o755)
     make_own(folder, 0o700)
     return folder
+
+
+@contextmanager
+def alone_in(name: str, why: str, seconds: float = _PATIENCE) -> Iterator[Path]:
+    """Be the only one who changes what lies in a folder that all data folders of this host share, and yield that folder."""
+    folder = base() / name
+    for one in (folder.parent, folder):
+        make_own(one, 0o755 if one is folder.parent else 0o700)
+    # Several threads of one process wait for each other without asking the kernel again and again.
+    with _alone_here:
+        descriptor = durable_files.wait_for_lock(folder / "lock", seconds, lambda: False)
+        if descriptor is None:
+            raise Temporary(f"`{folder / 'lock'}` is held by another process that {why}")
+        try:
+            yield folder
+        finally:
+            os.close(descriptor)
 
 
 def make_own(folder: Path, mode: int) -> None:

@@ -17,12 +17,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import durable_files, jsons
+from herocloud.kits import durable_files, jsons, plain_files
 from herocloud.model.errors import Permanent
 from herocloud.providers.vmm import folders, identity, jail_command, users
 from herocloud.providers.vmm.users import User
 
 _NOTE = "given.json"
+_MOST_BYTES = 4 * 1024**2
 _TUN = "/dev/net/tun"
 _SET, _OWNER = 0x400454CA, 0x400454CC
 _TAP, _NO_INFO, _VNET, _MULTI_QUEUE = 0x0002, 0x1000, 0x4000, 0x0100
@@ -206,7 +207,7 @@ def _door(*words: str) -> None:
 def given(data: Path, sid: str) -> list[str]:
     """Return the files that a VM writes and that belong to its user."""
     try:
-        said = jsons.loads((folders.machine_folder(data, sid) / _NOTE).read_bytes())
+        said = jsons.loads(plain_files.read(folders.machine_folder(data, sid) / _NOTE, _MOST_BYTES))
     except (OSError, ValueError):
         return []
     return [one for one in said if isinstance(one, str)] if isinstance(said, list) else []

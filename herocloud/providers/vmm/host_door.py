@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.vmm import cages, loopback
+from herocloud.providers.vmm import cages, loopback, orders, users
 from herocloud.providers.vmm.users import Range
 
 
@@ -20,6 +20,7 @@ class HostDoor:
         self._closing = threading.Lock()
         self._open_because: str | None = None
         """Unknown until it is closed to the first of them."""
+        self._has_swept = False
 
     def close(self, sid: str) -> None:
         """Close it to a VM that starts, or that runs."""
@@ -27,6 +28,7 @@ class HostDoor:
         cages.choose_user(self._data, sid, self._wanted)
         # Several start at once, and one of them closes it for all: each would load and read the same rules, one after the other.
         with self._closing:
+            self._sweep()
             if self._open_because is None:
                 self._open_because = loopback.close(self._wanted)
 
@@ -39,5 +41,14 @@ class HostDoor:
 
     def open_again(self) -> None:
         """Open it when the VM that is gone was the last one."""
+        with self._closing:
+            self._sweep()
         loopback.open_again(self._data, self._wanted)
         self._open_because = None
+
+    def _sweep(self) -> None:
+        """Remove once what the runtime folder says of VMs whose data folders were removed by hand."""
+        if not self._has_swept:
+            self._has_swept = True
+            users.forget_gone()
+            orders.forget_gone()

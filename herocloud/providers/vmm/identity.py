@@ -19,12 +19,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.providers.vmm import folders
+from herocloud.providers.vmm import folders, host_processes
 
 RECORD = "process"
 TOKEN = "HEROCLOUD_VM"  # noqa: S105  (the name of a variable, and no secret)
 _LOCK = 9
 """The descriptor under which a process holds its lock."""
+_MOST_BYTES = 64 * 1024
+_WRITES_RECORD = 5.0
+"""Seconds within which a process that holds the lock has written its record, even on a busy host."""
+_BESIDE = frozenset({b"herocloud-keeper", b"herocloud-adopter", b"flock"})
+"""Words of the shell beside a VMM, which has the lock open as well, and of what waits for it to be free; a VMM has none of them."""
 _PROC = Path("/proc")
 _STEP = 0.005
 _DEAD = "ZX"
@@ -58,8 +63,14 @@ def boot_id() -> str:
 def read(record: Path) -> Identity | None:
     """Read a record; nothing when there is none, or when the process has not finished writing it."""
     try:
-        boot, digest, socket, stat = record.read_text().splitlines()
-        number, fields = _split(stat)
+        # A pipe that somebody put in its place must not be waited for.
+        descriptor = os.open(record, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            content = os.read(descriptor, _MOST_BYTES).decode()
+        finally:
+            os.close(descriptor)
+        boot, digest, socket, stat = content.splitlines()
+        number, fields = host_processes.split(stat)
         return Identity(number, int(fields[19]), boot, digest, socket)
     except (OSError, ValueError, IndexError):
         return None
@@ -75,16 +86,95 @@ def is_alive(identity: Identity) -> bool:
     if identity.boot != boot_id():
         return False
     try:
-        fields = _split((_PROC / str(identity.pid) / "stat").read_text())[1]
+        fields = host_processes.split((_PROC / str(identity.pid) / "stat").read_text())[1]
     except (OSError, ValueError):
         return False
     return fields[0] not in _DEAD and int(fields[19]) == identity.started
 
 
 def running(data: Path, sid: str, companion: str = "") -> Identity | None:
-    """Return the process of a VM when it is proven to run."""
-    identity = read(record_path(data, sid, companion))
-    return identity if identity is not None and is_alive(identity) else None
+    """Return the process of a VM when it is proven to run, whatever became of its record."""
+    if companion:
+        recorded = read(record_path(data, sid, companion))
+        return recorded if recorded is not None and is_alive(recorded) else None
+    return _recorded(data, sid) or _find_unrecorded(data, sid)
+
+
+def is_unrecorded(data: Path, sid: str) -> bool:
+    """Return whether the process of a VM runs and its record, which somebody removed or changed, does not say so."""
+    return _recorded(data, sid) is None and _find_unrecorded(data, sid) is not None
+
+
+def may_be_unrecorded(data: Path, sid: str) -> bool:
+    """Return whether a process of a VM may run that no record names: its lock is held, or is gone although there are orders for it."""
+    # A boot asks this a dozen times before there is a lock, and building paths costs more than the checks.
+    if os.access(f"{folders.machine_folder(data, sid)}/{RECORD}.lock", os.F_OK):
+        return is_held(record_path(data, sid))
+    return os.access(folders.orders_path(record_path(data, sid)), os.F_OK)
+
+
+def _recorded(data: Path, sid: str) -> Identity | None:
+    identity = read(record_path(data, sid))
+    return identity if identity is not None and is_alive(identity) and not _is_of_another(identity, data, sid) else None
+
+
+_proven: set[tuple[Identity, bytes]] = set()
+"""Processes that were seen to carry the token of their VM, which they keep for life."""
+
+
+def _is_of_another(process: Identity, data: Path, sid: str) -> bool:
+    """Return whether a process that a record names carries no token of that VM: somebody wrote another one's into it.
+
+    Nobody but the VM's own may be put into its groups, or ended with it. What cannot be read, or is just being set up, says nothing.
+    """
+    wanted = _marked(data, sid)
+    if (process, wanted) in _proven:
+        return False
+    try:
+        words = (_PROC / str(process.pid) / "environ").read_bytes()
+    except OSError:
+        return False
+    if words and wanted not in words.split(b"\0"):
+        return True
+    if words:
+        _proven.add((process, wanted))
+    return False
+
+
+def _find_unrecorded(data: Path, sid: str) -> Identity | None:
+    """Return the process that a VM was given and that no record names; nothing while one that has just been started writes its record.
+
+    It holds the lock of the VM, as nobody else does for long but the shell beside it, and mostly it is a child of that shell.
+    """
+    if not may_be_unrecorded(data, sid):
+        return None
+    record = record_path(data, sid)
+    wanted, keeper = _marked(data, sid), read(record.with_name(f"{record.name}.keeper"))
+    children = [] if keeper is None or not is_alive(keeper) else host_processes.children(keeper.pid)
+    # A shell that took the place of another one has no VMM among its children.
+    holding = [pid for pid in children if _is_process_of(pid, wanted, record)]
+    holding = holding or [pid for pid in host_processes.numbers() if _is_process_of(pid, wanted, record)]
+    found = [one for pid in holding if (one := _identify(pid)) is not None and host_processes.age(one.started) > _WRITES_RECORD]
+    return max(found, key=lambda one: (one.started, one.pid), default=None)
+
+
+def _is_process_of(pid: str, wanted: bytes, record: Path) -> bool:
+    """Return whether a process carries the token of a VM, holds its lock and is not a shell of ours."""
+    process = _PROC / pid
+    try:
+        held = (process / "fd" / str(_LOCK)).readlink()
+        is_lock = str(held).removesuffix(" (deleted)") == str(_lock_of(record).parent.resolve() / _lock_of(record).name)
+        return is_lock and _carries(process, wanted) and _BESIDE.isdisjoint(host_processes.words(process))
+    except OSError:
+        return False
+
+
+def _identify(pid: str) -> Identity | None:
+    try:
+        number, fields = host_processes.split((_PROC / pid / "stat").read_text())
+    except (OSError, ValueError, IndexError):
+        return None
+    return None if fields[0] in _DEAD else Identity(number, int(fields[19]), boot_id())
 
 
 def is_there(data: Path, sid: str, booted: str) -> bool:
@@ -134,7 +224,7 @@ def is_held(record: Path) -> bool:
     Asked with a shared lock: two who look do not take each other for the VMM, and a start that meets a look waits for it (see `launch`).
     """
     try:
-        descriptor = os.open(record.with_name(record.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(_lock_of(record), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -144,6 +234,10 @@ def is_held(record: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _lock_of(record: Path) -> Path:
+    return record.with_name(record.name + ".lock")
 
 
 def find(data: Path, sid: str) -> Identity | None:
@@ -157,24 +251,23 @@ def find(data: Path, sid: str) -> Identity | None:
         if not entry.name.isdecimal():
             continue
         with contextlib.suppress(OSError, ValueError, IndexError):
-            if not _carries(entry, wanted) or _holds_another(entry):
+            if not _carries(entry, wanted) or _holds_another(entry) or not _BESIDE.isdisjoint(host_processes.words(entry)):
                 continue
-            number, fields = _split((entry / "stat").read_text())
+            number, fields = host_processes.split((entry / "stat").read_text())
             if fields[0] not in _DEAD:
                 found.append(Identity(number, int(fields[19]), boot_id()))
-    # The shell beside a VMM carries the same token, and was there before it.
+    # Whatever else the shell beside a VMM ran with its token was there before it.
     return max(found, key=lambda one: (one.started, one.pid), default=None)
 
 
 def children(process: Identity, name: str) -> list[Identity]:
     """Return the children of a process that run a program of this name; none where the kernel does not tell."""
     found = []
-    with contextlib.suppress(OSError):
-        for number in (_PROC / f"{process.pid}/task/{process.pid}/children").read_text().split():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                stat = (_PROC / number / "stat").read_text()
-                if stat.partition("(")[2].rpartition(")")[0] == name:
-                    found.append(Identity(int(number), int(_split(stat)[1][19]), boot_id()))
+    for number in host_processes.children(process.pid):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            stat = (_PROC / number / "stat").read_text()
+            if stat.partition("(")[2].rpartition(")")[0] == name:
+                found.append(Identity(int(number), int(host_processes.split(stat)[1][19]), boot_id()))
     return found
 
 
@@ -257,7 +350,7 @@ def _open(pid: int) -> int | None:
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a process with all its threads, which counts the time that a processor spent in its guest."""
     try:
-        _, fields = _split((_PROC / str(pid) / "stat").read_text())
+        _, fields = host_processes.split((_PROC / str(pid) / "stat").read_text())
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -278,9 +371,3 @@ def wait_for_death(identity: Identity, seconds: float, stopped: Callable[[], boo
     finally:
         os.close(descriptor)
     return True
-
-
-def _split(stat: str) -> tuple[int, list[str]]:
-    """Take a line of /proc/PID/stat apart; the name in brackets may hold anything, so the last bracket counts."""
-    head, _, tail = stat.rpartition(")")
-    return int(head.partition(" ")[0]), tail.split()

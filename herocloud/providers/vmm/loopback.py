@@ -9,24 +9,29 @@ here. Addresses beyond the host are not touched. Everywhere else a program besid
 What nft says of the table once it is loaded is kept in the runtime folder, so that a look sees whatever somebody changes about it.
 """
 
+import contextlib
 import functools
 import ipaddress
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from herocloud.kits import durable_files, interfaces, subprocesses
+from herocloud.kits import durable_files, interfaces, plain_files, subprocesses
 from herocloud.kits.jsons import Part
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model import powers
-from herocloud.model.errors import Temporary
 from herocloud.providers.vmm import connection_guard, folders, identity, users
 from herocloud.providers.vmm.users import Range
 
 TABLE = "herocloud-vms"
 _TIMEOUT = 10.0
+_KEPT = "closed"
+"""The folder of what nft said of the table, in the runtime folder: a file for each network namespace."""
+_HEADER = re.compile(r"# (?P<boot>\S+) (?P<namespace>\d+)\n")
+_MOST_BYTES = 1024**2
 
 
 def close(wanted: Range | None = None) -> str:
@@ -40,7 +45,7 @@ def close(wanted: Range | None = None) -> str:
         try:
             _load(numbers)
             if kept is not None:
-                durable_files.write_durably(kept, _listing().encode())
+                _keep(kept)
         except CommandError as error:
             return f"the rule cannot be loaded: {error.stderr.strip().splitlines()[0] if error.stderr.strip() else error}"
     return ""
@@ -65,10 +70,9 @@ def open_again(data: Path, wanted: Range | None = None) -> None:
 def was_opened() -> bool:
     """Return whether somebody took away or changed what `close` loaded; who may not see rules cannot tell."""
     kept = _place() if os.geteuid() == 0 else None
+    known = None if kept is None else _kept_listing(kept)
     try:
-        return kept is not None and kept.read_text() != _listing()
-    except FileNotFoundError:
-        return False
+        return known is not None and known != _listing()
     except CommandError:
         return True
 
@@ -90,7 +94,7 @@ class LoopbackLook:
     def _is_open(self) -> bool:
         """Return whether rules that can be loaded here are not there, or not as they were loaded."""
         kept = _place()
-        return kept is not None and (was_opened() if kept.exists() else not _why_no_rules())
+        return kept is not None and (not _why_no_rules() if _kept_listing(kept) is None else was_opened())
 
     def _is_near(self, sid: str) -> bool:
         """Return whether a VM is in this network namespace: of the rules of another one nothing can be said here."""
@@ -108,22 +112,72 @@ def _listing() -> str:
 def _place() -> Path | None:
     """Return where the listing lies, since rules are those of one network namespace; nothing where these have no numbers."""
     number = interfaces.namespace_number()
-    return None if number is None else folders.base() / "closed" / str(number)
+    return None if number is None else folders.base() / _KEPT / str(number)
 
 
 @contextmanager
 def _alone() -> Iterator[Path | None]:
     """Hold the lock of what is kept, so that two who load rules at once keep what both have loaded."""
-    folder = folders.base() / "closed"
-    for one in (folder.parent, folder):
-        folders.make_own(one, 0o755 if one is folder.parent else 0o700)
-    descriptor = durable_files.wait_for_lock(folder / "lock", 2 * _TIMEOUT, lambda: False)
-    if descriptor is None:
-        raise Temporary(f"`{folder / 'lock'}` is held by another process that loads rules for VMs")
+    with folders.alone_in(_KEPT, "loads rules for VMs") as folder:
+        kept = _place()
+        _forget_others(folder, kept)
+        yield kept
+
+
+def _forget_others(folder: Path, kept: Path | None) -> None:
+    """Remove what was kept of network namespaces that no process is in any more, or in another boot of the host.
+
+    No VM runs there, and one that starts there later has the rules loaded again.
+    """
+    others = [entry for entry in folder.iterdir() if entry.name.isdecimal() and entry != kept]
+    found = {entry: match for entry in others if (match := _HEADER.match(_text_of(entry)))}
+    if not found:
+        return
+    boot, alive = identity.boot_id(), _namespaces_in_use()
+    for entry, match in found.items():
+        if match["boot"] != boot or (alive is not None and int(match["namespace"]) not in alive):
+            entry.unlink(missing_ok=True)
+
+
+def _namespaces_in_use() -> set[int] | None:
+    """Return the namespaces that processes are in; nothing where this process may not see that of everybody who could be a VM."""
+    found = set()
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdecimal():
+            continue
+        try:
+            found.add(os.stat(f"{entry.path}/ns/net").st_ino)  # noqa: PTH116  (a path is made for every process otherwise)
+        except PermissionError:
+            with contextlib.suppress(OSError):
+                if entry.stat().st_uid != 0:
+                    return None
+        except OSError:
+            # It ended meanwhile.
+            continue
+    return found
+
+
+def _keep(kept: Path) -> None:
+    """Keep what nft says of the table now, with the boot of the host and the namespace that it is of."""
+    namespace = Path("/proc/self/ns/net").stat().st_ino
+    durable_files.write_durably(kept, f"# {identity.boot_id()} {namespace}\n{_listing()}".encode())
+
+
+def _kept_listing(kept: Path) -> str | None:
+    """Return what was kept; nothing of another boot, which numbered its namespaces from the start."""
+    text = _text_of(kept)
+    match = _HEADER.match(text)
+    if match is None:
+        # An earlier version kept nothing else.
+        return text or None
+    return text[match.end() :] if match["boot"] == identity.boot_id() else None
+
+
+def _text_of(entry: Path) -> str:
     try:
-        yield _place()
-    finally:
-        os.close(descriptor)
+        return plain_files.read(entry, _MOST_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def closed_by() -> str:

@@ -27,11 +27,13 @@ from herocloud.providers.vmm import (
     cages,
     folders,
     grants,
+    identity,
     kept_memory,
     machine_process,
     mark_recovery,
     marks,
     memory_folders,
+    orders,
     probes,
     responsiveness,
     supervision,
@@ -269,6 +271,7 @@ class MachineDriver:
         else:
             # Without the rest of its folder nobody would know whose process that is.
             mark_recovery.require_none(self._folder, sid, work.step.address, thorough=True)
+        orders.forget(identity.record_path(self._folder, sid))
         folders.remove_runtime_folder(self._folder, sid)
         grants.take_back(self._folder, sid, Needs())
         user = users.read(self._folder, sid)

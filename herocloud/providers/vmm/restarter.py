@@ -53,6 +53,9 @@ class VmmRestarter:
         """Put a new shell beside a process that should have one and has none; tells whether it did."""
         if not launch.is_kept(self._record) or self.stands() or identity.running(self._data, self._sid) is None:
             return False
+        if not identity.is_held(self._record):
+            # Somebody removed the lock that the VMM holds: a shell would get a new one at once, and start a second VMM.
+            return False
         environment = identity.environment(self._data, self._sid)
         unit = identity.unit(self._data, self._sid)
         launch.adopt(Launch(self._record, (), Path(), "", environment, unit))

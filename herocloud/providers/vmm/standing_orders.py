@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from herocloud.kits import plain_files
 from herocloud.model import powers
 from herocloud.providers.vmm import folders
 
@@ -19,12 +20,15 @@ _POLICY = "restart"
 _BESIDE = ("signals", "bounds")
 """What is sealed beside the orders, by the ends of their names."""
 NEVER = "no"
+RECORD = "record"
+"""The order that says where the record of the process is, for who looks after orders that nobody needs any more."""
+_MOST_BYTES = 4 * 1024**2
 
 
 def write(record: Path, orders: Iterable[tuple[str, str]], policy: str, beside: Mapping[str, str]) -> None:
     """Write down with what the process of a record is started, and when it is started again; what is not in `beside` goes."""
     folders.make_orders_folder()
-    content = os.fsencode("".join(f"{name}\0{value}\0" for name, value in orders))
+    content = os.fsencode("".join(f"{name}\0{value}\0" for name, value in ((RECORD, str(record.absolute())), *orders)))
     _write(folders.orders_path(record), content)
     for name in _BESIDE:
         if name in beside:
@@ -85,8 +89,9 @@ def _read_own(path: Path) -> bytes | None:
 
 
 def _read(path: Path) -> bytes | None:
+    """Read a file beside a record; a pipe in its place is not waited for."""
     try:
-        return path.read_bytes()
+        return plain_files.read(path, _MOST_BYTES)
     except OSError:
         return None
 

@@ -28,6 +28,8 @@ def with_flaws(data: Path, sid: str, machine: Part) -> Part:
     record, found = identity.record_path(data, sid), {}
     if flaw := _flaw_of(record, str(machine["restart"])):
         found[powers.KEEPER] = flaw
+    if identity.is_unrecorded(data, sid):
+        found[powers.RECORD] = powers.RECORD_LOST
     if _is_unbounded(data, sid):
         found[powers.LOG] = powers.LOG_UNBOUNDED
     if flaw := group_look.flaw(data, sid, machine):

@@ -11,18 +11,22 @@ went by it would take the VM's files and taps away from it.
 import contextlib
 import hashlib
 import os
-import threading
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import plain_files
 from herocloud.kits.jsons import Json
 from herocloud.model import powers
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.vmm import folders, identity
 
 FILE = "user"
+_TAKEN = "users"
+"""The folder of the numbers that are taken, in the runtime folder."""
 _ALL = 2**32 - 2
+_MOST_BYTES = 64 * 1024
 
 
 class Range(NamedTuple):
@@ -90,9 +94,9 @@ def is_user(data: Path, sid: str, number: int) -> bool:
 def _of_process(data: Path, sid: str, written: User) -> User | None:
     """Return the user of the process of a VM; nothing where none is proven to run, and while it has not become its user yet."""
     # A boot asks this about twenty times before there is a record, and building a Path costs more than the check.
-    if not os.access(f"{folders.machine_folder(data, sid)}/{identity.RECORD}", os.F_OK):
+    if not os.access(f"{folders.machine_folder(data, sid)}/{identity.RECORD}", os.F_OK) and not identity.may_be_unrecorded(data, sid):
         return None
-    known = identity.read(identity.record_path(data, sid))
+    known = identity.running(data, sid)
     found = None if known is None else _ids_of(known.pid)
     if known is None or found is None:
         return None
@@ -121,7 +125,7 @@ def _chosen(data: Path, sid: str) -> tuple[int | None, int | None]:
     """Return what was chosen for a VM: its number, and the group of what several VMs read."""
     try:
         # Asked for twenty times while a VM starts: opened without what a stream of Python brings along.
-        descriptor = os.open(f"{folders.machine_folder(data, sid)}/{FILE}", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{folders.machine_folder(data, sid)}/{FILE}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None, None
     try:
@@ -177,7 +181,9 @@ def flaw(data: Path, sid: str, user: User) -> str:
 def let_go(data: Path, sid: str, number: int | None) -> None:
     """Give back the number that a VM had which is deleted."""
     if number is not None and _holder(_entry(number)) == _name(data, sid):
-        _entry(number).unlink(missing_ok=True)
+        with _alone():
+            if _holder(_entry(number)) == _name(data, sid):
+                _entry(number).unlink(missing_ok=True)
 
 
 def any_taken(data: Path, wanted: Range | None = None) -> bool:
@@ -185,12 +191,8 @@ def any_taken(data: Path, wanted: Range | None = None) -> bool:
 
     What is written down in the runtime folder may be gone, so the VMs of this data folder count too, and every process of such a user.
     """
-    try:
-        holders = [_holder(entry) for entry in _entry(0).parent.iterdir() if entry.name.isdecimal()]
-    except OSError:
-        holders = []
     # A data folder that was removed by hand leaves its entries behind.
-    if any(holder is not None and _is_there(holder) for holder in holders):
+    if any((holder := _holder(entry)) is not None and _is_there(holder) for entry in _taken()):
         return True
     try:
         if any(read(data, entry.name) is not None for entry in os.scandir(data / "vms")):
@@ -260,26 +262,50 @@ def _take(number: int, data: Path, sid: str) -> bool:
     name = _name(data, sid)
     if _holder(entry) == name:
         return True
-    folders.make_own(entry.parent.parent, 0o755)
-    folders.make_own(entry.parent, 0o700)
-    draft = entry.with_name(f".{os.getpid()}.{threading.get_ident()}.new")
-    try:
-        _write_new(draft, name)
-        while True:
-            try:
-                # A name that appears with its content: nobody finds an empty one and takes it for nobody's.
-                os.link(draft, entry)
-            except FileExistsError:
-                holder = _holder(entry)
-                if holder == name:
-                    return True
-                if holder is not None and _has(holder, number):
-                    return False
+    # Two who take what a VM had that is gone must not both find it free.
+    with _alone():
+        holder = _holder(entry)
+        if holder is not None and holder != name and _has(holder, number):
+            return False
+        _write(entry, name)
+        return True
+
+
+def _alone() -> AbstractContextManager[Path]:
+    return folders.alone_in(_TAKEN, "chooses the user of a VM")
+
+
+def forget_gone() -> None:
+    """Remove what is said of VMs that are gone with their data folders, where no process of such a user is left."""
+    gone = [entry for entry in _taken() if _is_of_nobody(entry)]
+    if not gone:
+        return
+    with _alone():
+        owners = _owners_of_processes()
+        for entry in gone:
+            if _is_of_nobody(entry) and int(entry.name) not in owners:
                 entry.unlink(missing_ok=True)
-                continue
-            return True
-    finally:
-        draft.unlink(missing_ok=True)
+
+
+def _taken() -> list[Path]:
+    try:
+        return [entry for entry in _entry(0).parent.iterdir() if entry.name.isdecimal()]
+    except OSError:
+        return []
+
+
+def _is_of_nobody(entry: Path) -> bool:
+    holder = _holder(entry)
+    return holder is not None and not _is_there(holder)
+
+
+def _owners_of_processes() -> set[int]:
+    found = set()
+    for entry in os.scandir("/proc"):
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal():
+                found.add(entry.stat().st_uid)
+    return found
 
 
 def _is_there(name: str) -> bool:
@@ -296,13 +322,13 @@ def _has(name: str, number: int) -> bool:
 def _holder(entry: Path) -> str | None:
     """Return who has a number; nothing when it was given back a moment ago."""
     try:
-        return entry.read_text()
+        return plain_files.read(entry, _MOST_BYTES).decode()
     except (OSError, ValueError):
         return None
 
 
 def _entry(number: int) -> Path:
-    return folders.base() / "users" / str(number)
+    return folders.base() / _TAKEN / str(number)
 
 
 def _name(data: Path, sid: str) -> str:
@@ -312,6 +338,9 @@ def _name(data: Path, sid: str) -> str:
 def _write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.new")
     _write_new(draft, text)
+    if path.is_dir() and not path.is_symlink():
+        # Refused by the kernel where somebody keeps something in it.
+        path.rmdir()
     draft.replace(path)
 
 

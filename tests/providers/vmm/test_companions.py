@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from herocloud.model import powers
-from herocloud.providers.vmm import companions, identity, launch
+from herocloud.providers.vmm import companions, host_processes, identity, launch
 from herocloud.providers.vmm.identity import Identity
 
 
@@ -46,7 +46,7 @@ class Companion:
             assert identity.wait_for_death(killed, 10)
             pause = self._eventually(self.pauses)[0]
             if not last:
-                stat = identity._split(pause.with_name("stat").read_text())
+                stat = host_processes.split(pause.with_name("stat").read_text())
                 identity.send(Identity(stat[0], int(stat[1][19]), identity.boot_id()), signal.SIGKILL)
 
 
