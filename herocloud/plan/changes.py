@@ -172,6 +172,9 @@ class Decider:
             target = kept
             cold = step_compiler.needs_power_cycle(present, target, lambda *value: verdict(*value).impact)
             worst = max(worst, Impact.REBOOT) if cold else min(worst, Impact.LIVE)
+            if not cold:
+                # Nothing runs that would be cycled, or nothing of the machine differs.
+                fields = tuple(field._replace(impact=worst, why="") if field.impact is Impact.REBOOT else field for field in fields)
             step_compiler.compile_vm(seq, present, target, use, cold=cold, old=old, halves=case.halves)
         promised.fill(seq, case.counted, case.present)
         promised.take_for_snapshots(seq, valued.spec, case.counted if record else None, present)

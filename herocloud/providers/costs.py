@@ -15,6 +15,7 @@ from herocloud.providers.seam import Verdict
 LIVE = Verdict(Impact.LIVE)
 POWER_CYCLE = Verdict(Impact.REBOOT, "needs a power-cycle")
 READ_AT_BOOT = Verdict(Impact.REBOOT, "needs a power-cycle: the guest reads its seed at boot")
+NOT_READ = Verdict(Impact.LIVE, "is not delivered: the image takes no seed")
 DISK_LOST = Verdict(Impact.DATA, "root disk is destroyed")
 
 EVERYWHERE: Mapping[str, Verdict] = {
@@ -39,6 +40,8 @@ EVERYWHERE: Mapping[str, Verdict] = {
 
 def of_values(path: str, before: Json, after: Json, spec: Spec) -> Verdict | None:
     """Judge the fields whose cost hangs on their values; nothing for all others."""
+    if look_up(EVERYWHERE, path) is READ_AT_BOOT and not spec.get("image_id", {}).get("nocloud", True):
+        return NOT_READ
     if path == "root_disk.size":
         return LIVE if after >= before else Verdict(Impact.DATA, "a disk cannot shrink: root disk is destroyed")
     if (path.startswith("networks.") and path.endswith(".address") and not guest_agreement.plugs(path)) or path == "mycelium.address":

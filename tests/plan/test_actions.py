@@ -95,9 +95,20 @@ def test_needs_a_power_cycle(build, pretend, first, second, kinds) -> None:
 def test_a_stopped_machine_pays_no_downtime(build, pretend, first, second, kinds) -> None:
     change, steps = _change(build, pretend, {**first, "state": "stopped"}, second)
     assert (change.action, change.impact) == (Action.UPDATE, Impact.LIVE)
+    assert not [field.why for field in change.fields if "power-cycle" in field.why or field.impact > Impact.LIVE]
     # Nothing is interrupted, so nothing has to be prepared beside it either.
     written = ["seed.write" if kind == "seed.place" else kind for kind in kinds]
     assert steps == [kind for kind in written if kind not in {"vm.stop", "vm.boot", "seed.prepare"}]
+
+
+@pytest.mark.parametrize("second", [{"ssh_keys": ["ssh-ed25519 AAAA"]}, {"env": {"A": "1"}}, {"user_data": "#cloud-config"}])
+def test_what_no_seed_carries_is_not_promised_to_the_guest(build, pretend, second) -> None:
+    host = build.host(8)
+    running = pretend.run(pretend.World(), pretend.World().plan(build.desired(build.kernel(), build.vm("web", image="tiny")), host), host)
+    plan = running.plan(build.desired(build.kernel(), build.vm("web", image="tiny", **second)), host)
+    [change] = plan.changing
+    assert (change.action, [step.kind for step in plan.steps]) == (Action.UPDATE, ["record.write"])
+    assert {field.why for field in change.fields} == {"is not delivered: the image takes no seed"}
 
 
 @pytest.mark.parametrize(
