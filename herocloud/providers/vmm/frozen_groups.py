@@ -8,13 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.vmm import control_groups
+from herocloud.providers.vmm import control_groups, group_places
 from herocloud.providers.vmm.identity import Identity
 
-_ROOT = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
 _FREEZER, _UNIFIED = "freezer", "unified"
-_OURS = "herocloud"
 _SEEN = {"freezer.state": (b"FROZEN", b"FREEZING"), "cgroup.events": (b"frozen 1",)}
 """Where a group of either version says that it is frozen, by itself or by one above it, and in which words."""
 _SWITCHES = {"freezer.self_freezing": ("freezer.state", "THAWED"), "cgroup.freeze": ("cgroup.freeze", "0")}
@@ -30,7 +28,7 @@ def thaw(process: Identity, own: Iterable[Path]) -> None:
     """Have a process go on; `own` are the files by which it joins the groups in its orders."""
     for group in _groups(str(process.pid)):
         for folder in (group, *group.parents):
-            if _ROOT in folder.parents and _is_ours(folder):
+            if group_places.ROOT in folder.parents and _is_ours(folder):
                 _thaw(folder)
         if _is_frozen(group):
             _leave(group, process, own)
@@ -48,9 +46,10 @@ def _groups(pid: str) -> Iterator[Path]:
         number, controllers, path = line.split(":", 2)
         below = path.lstrip("/")
         if _FREEZER in controllers.split(","):
-            yield _ROOT / _FREEZER / below
+            yield group_places.ROOT / _FREEZER / below
         elif number == "0":
-            yield (_ROOT if (_ROOT / "cgroup.controllers").exists() else _ROOT / _UNIFIED) / below
+            is_mounted_there = (group_places.ROOT / "cgroup.controllers").exists()
+            yield (group_places.ROOT if is_mounted_there else group_places.ROOT / _UNIFIED) / below
 
 
 def _is_frozen(group: Path) -> bool:
@@ -59,7 +58,7 @@ def _is_frozen(group: Path) -> bool:
 
 def _is_ours(folder: Path) -> bool:
     """Return whether a group is that of a VM, or of all of them, be it made by us or for a unit of systemd."""
-    return _OURS in folder.parts or folder.name.startswith(f"{_OURS}-")
+    return group_places.OURS in folder.parts or folder.name.startswith(f"{group_places.OURS}-")
 
 
 def _thaw(folder: Path) -> None:
@@ -69,7 +68,8 @@ def _thaw(folder: Path) -> None:
 
 
 def _leave(group: Path, process: Identity, own: Iterable[Path]) -> None:
-    hierarchy = next(root for root in (_ROOT / _FREEZER, _ROOT / _UNIFIED, _ROOT) if group.is_relative_to(root))
+    root = group_places.ROOT
+    hierarchy = next(top for top in (root / _FREEZER, root / _UNIFIED, root) if group.is_relative_to(top))
     ours = [joined for joined in own if joined.is_relative_to(hierarchy)]
     for joined in ours or (other / "cgroup.procs" for other in _groups("self") if other.is_relative_to(hierarchy)):
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.providers.vmm import control_groups, folders
+from herocloud.providers.vmm import control_groups, folders, group_places
 from herocloud.providers.vmm.control_groups import Limits
 
 _MIB = 1024**2
@@ -19,7 +19,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tree of version 2 whose files are plain ones."""
     (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
     (tmp_path / "cgroup.subtree_control").write_text("")
-    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    monkeypatch.setattr(group_places, "ROOT", tmp_path)
     ours = tmp_path / "herocloud"
     ours.mkdir()
     for folder in (ours, ours / "a-v1", ours / "a-v2"):
@@ -51,7 +51,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Two sessions on a host with version 1, whose memory is counted one by one; returns what goes into one of them."""
-    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
+    monkeypatch.setattr(group_places, "ROOT", tmp_path)
     for folder in (tmp_path / "cpu", tmp_path / "pids", *(tmp_path / "memory/sessions" / name for name in ("one", "two"))):
         folder.mkdir(parents=True)
         (folder / "cgroup.procs").touch()
@@ -59,7 +59,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
     def enter(name: str) -> None:
         own = f"3:memory:/sessions/{name}\n2:pids:/\n1:cpu:/\n"
-        monkeypatch.setattr(control_groups, "_places", lambda: control_groups._places_below(tmp_path, "", own))
+        monkeypatch.setattr(group_places, "places", lambda: group_places._places_below(tmp_path, "", own))
 
     return enter
 
@@ -141,8 +141,8 @@ def test_a_new_vm_is_weighed_without_a_look_at_all_others(tree: Path, monkeypatc
         (tree / name / "cgroup.procs").write_text("1\n")
         (tree / name / "cpu.weight").write_text("200\n")
     looks: list[str] = []
-    begins = control_groups._begins
-    monkeypatch.setattr(control_groups, "_begins", lambda path: looks.append(path) or begins(path))
+    begins = group_places.begins
+    monkeypatch.setattr(group_places, "begins", lambda path: looks.append(path) or begins(path))
     control_groups.make("a-v3", Limits(None, 100, 300))
     assert (tree / "cpu.weight").read_text() == "700"
     assert str(tree / "a-v1/cgroup.procs") in looks
@@ -211,7 +211,7 @@ def test_a_group_whose_weight_cannot_be_read_weighs_nothing(tree: Path) -> None:
 
 
 def test_a_host_that_allows_no_group_gets_none(tree: Path, monkeypatch) -> None:
-    monkeypatch.setattr(control_groups, "_ROOT", tree / "nowhere")
+    monkeypatch.setattr(group_places, "ROOT", tree / "nowhere")
     assert control_groups.make("a-v1", Limits(None, 100, 100)) == ()
     assert control_groups.version() is None
 

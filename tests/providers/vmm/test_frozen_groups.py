@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from herocloud.model.errors import Permanent
-from herocloud.providers.vmm import frozen_groups
+from herocloud.providers.vmm import frozen_groups, group_places
 from herocloud.providers.vmm.identity import Identity
 from tests.guests.conftest import wait_until
 
@@ -66,7 +66,7 @@ def test_a_frozen_process_goes_on(sleeper: Identity, freezing: Callable[[str], P
 def second_version(tmp_path: Path, monkeypatch: Any) -> Callable[..., Path]:
     """Make groups of the second version out of plain files, for the process 7."""
     root = tmp_path / "groups"
-    monkeypatch.setattr(frozen_groups, "_ROOT", root)
+    monkeypatch.setattr(group_places, "ROOT", root)
     monkeypatch.setattr(frozen_groups, "_PROC", tmp_path / "proc")
 
     def make(path: str, *, frozen: str) -> Path:
