@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from herocloud.kits.jsons import Json
+from herocloud.providers.qemu import command_line
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
 from herocloud.providers.vmm import device_names
 from herocloud.providers.vmm.answer_shapes import BadAnswer, ListOf, require
@@ -31,7 +32,7 @@ class Additions(NamedTuple):
 
     def beyond(self, cards: Sequence[str], devices: frozenset[str] = frozenset()) -> "Additions":
         """Return what is too much for a machine with these cards; what hangs on a card that is there goes with the card."""
-        own = {f"net-{device_names.of_nic(key)}" for key in cards} | {f"net-{device}" for device in devices}
+        own = {command_line.netdev_of(device) for device in {*map(device_names.of_nic, cards), *devices}}
         return self._replace(networks=[one for one in self.networks if one[0] not in own])
 
     @property

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Part
 from herocloud.providers.qemu import planning
-from herocloud.providers.vmm import device_names
+from herocloud.providers.vmm import device_names, standing_orders
 from herocloud.providers.vmm.virtiofs import Share
 
 HOT_MEMORY = "hotmem"
@@ -105,7 +105,7 @@ def command(machine: Machine) -> list[str]:
     words = [machine.program, "-name", f"guest={machine.name},debug-threads=on", "-uuid", machine.uuid]
     words += ["-nodefaults", "-no-user-config", "-display", "none", "-sandbox", _SANDBOX, "-action", "panic=exit-failure"]
     words += ["-incoming", "defer"] if machine.waits else []
-    words += ["-S"] if (part["affinity"] or part.get("balloon")) and part["restart"] == "no" else []
+    words += ["-S"] if (part["affinity"] or part.get("balloon")) and part["restart"] == standing_orders.NEVER else []
     words += ["-machine", _board(machine, board), *_accelerator(machine.accelerator)]
     words += ["-smp", _processors(part), *_memory(part, shared=bool(machine.shares))]
     words += _boot(machine)
@@ -170,9 +170,14 @@ def top_node_of(device: str) -> str:
     return LIMITED if device == "root" else node_of(device)
 
 
+def netdev_of(device: str) -> str:
+    """Name what a card hangs on."""
+    return f"net-{device}"
+
+
 def netdev(nic: Nic) -> dict[str, Json]:
     """Describe what a card hangs on."""
-    name = f"net-{device_names.of_nic(nic.key)}"
+    name = netdev_of(device_names.of_nic(nic.key))
     if nic.tap is None:
         return {"type": "user", "id": name, **(nic.user or {})}
     queues = {"queues": nic.queues} if nic.queues > 1 else {}
@@ -187,7 +192,7 @@ def card(nic: Nic, **place: Json) -> dict[str, Json]:
     return {
         "driver": "virtio-net-pci",
         "id": device_names.of_nic(nic.key),
-        "netdev": f"net-{device_names.of_nic(nic.key)}",
+        "netdev": netdev_of(device_names.of_nic(nic.key)),
         "mac": nic.mac,
         **several,
         **plain,

@@ -173,7 +173,7 @@ def _unplug(change: Change, device: str) -> None:
         f"the guest did not let go of `{device}`",
     )
     if device_names.is_nic(device):
-        _drop(change.talk, "netdev_del", id=f"net-{device}")
+        _drop(change.talk, "netdev_del", id=command_line.netdev_of(device))
     else:
         _drop(change.talk, "blockdev-del", node_name=command_line.node_of(device))
 

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from herocloud.kits import durable_files, jsons, plain_files
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import powers
+from herocloud.providers.qemu import command_line
 from herocloud.providers.qemu.command_line import Nic, netdev
 from herocloud.providers.qemu.qmp import Question, Refusal, Talk
-from herocloud.providers.vmm import folders, identity
+from herocloud.providers.vmm import device_names, folders, identity
 
 QUESTION = Question("human-monitor-command", {"command-line": "info usernet"})
 _FILE = f"{identity.RECORD}.ports"
@@ -73,7 +74,8 @@ def note(data: Path, sid: str, nics: Sequence[Nic]) -> None:
 
 def with_flaw(data: Path, sid: str, machine: Part, opened: frozenset[Port]) -> Part:
     """Return a machine that runs with the ports that are open and should not be; nothing where nobody noted which should."""
-    own = {f"net-{key.replace('.', '-')}" for key in machine["nics"]} if machine is not None else set()
+    cards = map(device_names.of_nic, machine["nics"]) if machine is not None else ()
+    own = set(map(command_line.netdev_of, cards))
     extra = {port for port in opened if port.network in own}
     if not extra:
         return machine

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from herocloud.providers.vmm import folders, identity, launch, marks, orders
+from herocloud.providers.vmm import folders, identity, launch, marks, orders, standing_orders
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.marks import Mark
 
@@ -29,13 +29,13 @@ def find_living(data: Path, sid: str, mark: Mark) -> Identity | None:
 
 def keep(data: Path, sid: str, mark: Mark) -> None:
     """Have the process started again when it ends, where its VM asks for that."""
-    if mark.machine["restart"] != "no":
+    if mark.machine["restart"] != standing_orders.NEVER:
         launch.keep(identity.record_path(data, sid), kept=True)
 
 
 def is_unkept(data: Path, sid: str, mark: Mark) -> bool:
     """Return whether a process that should be started again when it ends would not be."""
-    return mark.machine["restart"] != "no" and not launch.is_kept(identity.record_path(data, sid))
+    return mark.machine["restart"] != standing_orders.NEVER and not launch.is_kept(identity.record_path(data, sid))
 
 
 def forget(data: Path, sid: str, mark: Mark) -> None:
