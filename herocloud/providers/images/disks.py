@@ -16,7 +16,8 @@ from herocloud.kits.sizes import format_size, show_size
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.model.parts import ANOTHER
 from herocloud.model.steps import BESIDE, KINDS
-from herocloud.providers.images import copies, image_folders, image_names, marks, open_files, part_states, tombstones
+from herocloud.providers.images import burials, copies, image_folders, image_names, marks, open_files, part_states, tombstones
+from herocloud.providers.images.burials import BURYING, RESTORING
 from herocloud.providers.images.content_store import Entry, Store
 from herocloud.providers.images.image_folders import Ownership
 from herocloud.providers.images.marks import Mark
@@ -26,7 +27,7 @@ from herocloud.providers.images.tombstones import Buried
 from herocloud.providers.parts import Half, Seen
 from herocloud.providers.seam import Found, Probe, Work
 
-_COPYING, _GROWING, _SHRINKING, _BURYING, _RESTORING = "copying", "growing", "shrinking", "burying", "restoring"
+_COPYING, _GROWING, _SHRINKING = "copying", "growing", "shrinking"
 _PLACING = "being put in its place"
 
 
@@ -45,7 +46,7 @@ class Disks:
         """Copy the image, or make a hole, beside the place of the disk; it gets its name when it is whole."""
         path, after = self._path(work), work.step.after
         mark = marks.read(path)
-        if mark is not None and mark.half == _BURYING:
+        if mark is not None and mark.half == BURYING:
             self._bury(path, mark, work, half)
         if KINDS[work.step.kind].places and self._place(path, work, half):
             return
@@ -187,23 +188,18 @@ class Disks:
         part_states.release_folder(path)
 
     def _bury(self, path: Path, mark: Mark, work: Work, half: Half) -> None:
-        resumed = mark.half == _BURYING
-        # On its way back, its data may lie in the old tombstone still, and another one would be empty.
-        stays = mark.half == _RESTORING and mark.more["key"] is not None
-        key = mark.more["key"] if resumed or stays else tombstones.new_key(path)
-        deleted = mark.more["deleted"] if resumed else tombstones.now()
-        by = tuple(mark.more.get("by", ())) if resumed and work.step.after is not None else work.maker
+        key, deleted, by = burials.describe(mark, work, tombstones.new_key(path))
         body = part_states.with_size(mark.body, size) if (size := part_states.size_of(path)) is not None else mark.body
         owner, was = part_states.owner_of(path, mark), marks.restoring_of(mark)
         more = {"key": key, "deleted": deleted, "by": list(by), "was": was}
-        marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more=more))
+        marks.write(path, mark._replace(body=body, half=BURYING, goal=None, more=more))
         half()
         tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted, by, was))
         half()
         marks.remove(path)
 
     def _destroy(self, path: Path, mark: Mark, half: Half) -> None:
-        if mark.half == _BURYING:
+        if mark.half == BURYING:
             tombstones.destroy(self._folder, mark.more["key"])
         marks.write(path, mark._replace(half=DELETING, goal=None, more={}))
         half()
@@ -254,18 +250,13 @@ class Disks:
         """Bring deleted data back."""
         path, before, step = self._path(work), work.step.before, work.step
         mark = marks.read(path)
-        if mark is not None and mark.half in (_BURYING, _RESTORING):
-            key: str | None = mark.more["key"]
-        else:
-            youngest = tombstones.find(self._folder, work, before["path"])
-            key = youngest.key if youngest else None
-        buried = tombstones.read(self._folder, key) if key else None
+        key, buried = burials.find_return(self._folder, work, mark)
         if buried is None and part_states.size_of(path) is None:
             raise Permanent(f"the data of `{step.address}` is gone: `{before['path']}` was purged, so its deletion cannot be undone")
         body = buried.body if buried else mark.body if mark else before
         was = dict(buried.was) if buried else marks.restoring_of(mark)
         part_states.claim_folder(path, work)
-        marks.write(path, mark_for(work, body, half=_RESTORING, key=key, was=was))
+        marks.write(path, mark_for(work, body, half=RESTORING, key=key, was=was))
         half()
         if key:
             tombstones.dig_up(self._folder, key, path)

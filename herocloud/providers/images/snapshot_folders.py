@@ -13,7 +13,8 @@ from herocloud.kits.sizes import show_size
 from herocloud.model import parts
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import ownership, snapshot_memory, snapshot_moment
-from herocloud.providers.images import copies, image_folders, marks, part_states, tombstones
+from herocloud.providers.images import burials, copies, image_folders, marks, part_states, tombstones
+from herocloud.providers.images.burials import BURYING, RESTORING
 from herocloud.providers.images.marks import Mark
 from herocloud.providers.images.part_states import DELETING, mark_for
 from herocloud.providers.images.space import Room
@@ -22,7 +23,7 @@ from herocloud.providers.ownership import Owner
 from herocloud.providers.parts import Half, Parts, Seen
 from herocloud.providers.seam import Work
 
-_COPYING, _BURYING, _RESTORING = "copying", "burying", "restoring"
+_COPYING = "copying"
 
 
 class Snapshots(Parts):
@@ -51,7 +52,7 @@ class Snapshots(Parts):
         """Copy every disk into a draft of the folder, and give it its name."""
         path = self._path(work)
         mark = marks.read(path)
-        if mark is not None and mark.half == _BURYING:
+        if mark is not None and mark.half == BURYING:
             self._bury(path, mark, work, half)
         owner = ownership.read_owner(path.parent.parent)
         if owner is None:
@@ -128,17 +129,12 @@ class Snapshots(Parts):
         """Bring a deleted snapshot back."""
         path, before, step = self._path(work), work.step.before, work.step
         mark = marks.read(path)
-        if mark is not None and mark.half in (_BURYING, _RESTORING):
-            key: str | None = mark.more["key"]
-        else:
-            youngest = tombstones.find(self._folder, work, before["path"])
-            key = youngest.key if youngest else None
-        buried = tombstones.read(self._folder, key) if key else None
+        key, buried = burials.find_return(self._folder, work, mark)
         if buried is None and not path.is_dir():
             raise Permanent(f"snapshot `{path.name}` of `{step.address}` was purged, so its deletion cannot be undone")
         body = buried.body if buried else before
         _make_private(path.parent)
-        marks.write(path, mark_for(work, body, half=_RESTORING, key=key))
+        marks.write(path, mark_for(work, body, half=RESTORING, key=key))
         half()
         if key:
             tombstones.dig_up(self._folder, key, path)
@@ -146,22 +142,17 @@ class Snapshots(Parts):
         marks.write(path, mark_for(work, body))
 
     def _bury(self, path: Path, mark: Mark, work: Work, half: Half) -> None:
-        resumed = mark.half == _BURYING
-        # On its way back, it may lie in the old tombstone still, and another one would be empty.
-        stays = mark.half == _RESTORING and mark.more["key"] is not None
-        key = mark.more["key"] if resumed or stays else f"{path.parent.parent.name}-{tombstones.new_key(path)}"
-        deleted = mark.more["deleted"] if resumed else tombstones.now()
-        by = tuple(mark.more.get("by", ())) if resumed and work.step.after is not None else work.maker
-        body = mark.body if resumed or not path.is_dir() else body_of(path, mark)
+        key, deleted, by = burials.describe(mark, work, f"{path.parent.parent.name}-{tombstones.new_key(path)}")
+        body = mark.body if mark.half == BURYING or not path.is_dir() else body_of(path, mark)
         owner = owner_of(path, mark)
-        marks.write(path, mark._replace(body=body, half=_BURYING, goal=None, more={"key": key, "deleted": deleted, "by": list(by)}))
+        marks.write(path, mark._replace(body=body, half=BURYING, goal=None, more={"key": key, "deleted": deleted, "by": list(by)}))
         half()
         tombstones.bury(self._folder, path, Buried(key, owner.stack, owner.address, mark.part, body, deleted, by))
         half()
         marks.remove(path)
 
     def _destroy(self, path: Path, mark: Mark, half: Half) -> None:
-        if mark.half == _BURYING:
+        if mark.half == BURYING:
             tombstones.destroy(self._folder, mark.more["key"])
         marks.write(path, mark._replace(half=DELETING, goal=None, more={}))
         half()
