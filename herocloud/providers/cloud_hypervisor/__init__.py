@@ -23,7 +23,7 @@ from herocloud.providers.seam import (
 
 if TYPE_CHECKING:
     from herocloud.providers.cloud_hypervisor.driving import CloudHypervisorDriver
-    from herocloud.providers.cloud_hypervisor.observing import CloudHypervisorObserver
+    from herocloud.providers.vmm.machine_observer import MachineObserver
     from herocloud.providers.vmm.restarter import VmmRestarter
 
 
@@ -33,10 +33,10 @@ def _planning() -> HypervisorPlanning:
     return planning
 
 
-def _observer(context: ProviderContext) -> "CloudHypervisorObserver":
-    from herocloud.providers.cloud_hypervisor.observing import CloudHypervisorObserver
+def _observer(context: ProviderContext) -> "MachineObserver":
+    from herocloud.providers.cloud_hypervisor import observing
 
-    return CloudHypervisorObserver(context.folder, context.memory)
+    return observing.observer(context.folder, context.memory)
 
 
 def _driver(context: ProviderContext) -> "CloudHypervisorDriver":

@@ -1,70 +1,32 @@
-"""One batched look at the VMs of a data folder: marks, processes, and `vm.info` of every machine that runs, side by side.
+"""`vm.info` of every machine that runs, side by side; and whether VMs can run here at all.
 
-A host without such VMs costs one listing of a folder. A machine that is slow to answer is not dead: its process says whether it lives, and
-its mark what it is.
+A machine that is slow to answer is not dead: its process says whether it lives, and its mark what it is.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from herocloud.kits.jsons import Part
 from herocloud.model import powers
 from herocloud.model.errors import Permanent
-from herocloud.model.ids import Address, StackName
-from herocloud.model.worlds import Observed, Thing
 from herocloud.providers import recollections
 from herocloud.providers.recollections import Memory
 from herocloud.providers.seam import FIRMWARE, Lacking, ProviderContext, Standing
-from herocloud.providers.vmm import marks
+from herocloud.providers.vmm.machine_observer import MachineObserver
 from herocloud.providers.vmm.marks import Marked
 
 NAME = "cloud-hypervisor"
 _AT_ONCE = 32
 
 
-class CloudHypervisorObserver:
-    """Looks at the VMs of one data folder."""
-
-    def __init__(self, folder: Path, memory: Memory = recollections.NOTHING) -> None:
-        """Remember where to look, and what the state knows of VMs."""
-        self._folder = folder
-        self._memory = memory
-
-    def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
-        """Look at everything that carries our mark, of these stacks or of all."""
-        wanted = None if stacks is None else frozenset(stacks)
-        try:
-            found, halves = marks.look(self._folder, NAME, wanted, self._memory)
-            parts = _look(self._folder, found)
-        except OSError as error:
-            raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
-        things: dict[StackName, dict[Address, Thing]] = {}
-        for one in found:
-            stack, address = StackName(one.owner.stack), Address(one.owner.address)
-            things.setdefault(stack, {})[address] = Thing(
-                stack, address, NAME, parts[one.sid], one.owner.lineage, slices=marks.slices_of(one.mark)
-            )
-        marks.add_halves(halves, NAME, things)
-        return Observed(things=things, serials=marks.serials(found))
+def observer(folder: Path, memory: Memory = recollections.NOTHING) -> MachineObserver:
+    """Return what looks at the VMs of one data folder; `memory` is what the state knows of them."""
+    return MachineObserver(folder, NAME, _look, memory)
 
 
-def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part]]:
-    if not marked_things:
-        return {}
-    from herocloud.providers.vmm import identity
-    from herocloud.providers.vmm.file_access import AccessLook
-
-    alive = [one for one in marked_things if identity.lives(folder, one.sid, one.mark.booted)]
-    access, running = AccessLook(folder), {one.sid for one in alive}
-    parts: dict[str, dict[str, Part]] = {
-        one.sid: {"machine": one.with_flaws(access.with_flaw(one.sid, one.mark.machine, runs=False)), "power": "stopped"}
-        for one in marked_things
-        if one.sid not in running
-    }
-    if not alive:
-        return parts
+def _look(folder: Path, alive: Sequence[Marked]) -> dict[str, dict[str, Part]]:
     from concurrent.futures import ThreadPoolExecutor
 
     from herocloud.providers.cloud_hypervisor import attendance, file_layout, live_view, readings
@@ -74,6 +36,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     with ThreadPoolExecutor(min(_AT_ONCE, len(alive))) as pool:
         looks = pool.map(lambda one: live_view.look(folder, one.sid), alive)
     machines = MachineLook(folder, [partial(one.with_flaw, folder) for one in (virtiofs, attendance)])
+    parts: dict[str, dict[str, Part]] = {}
     for one, look in zip(alive, looks, strict=True):
         seen, unheard = look, "running"
         socket = file_layout.api_socket(folder, one.sid)

@@ -22,7 +22,7 @@ from herocloud.providers.seam import (
 
 if TYPE_CHECKING:
     from herocloud.providers.qemu.driving import QemuDriver
-    from herocloud.providers.qemu.observing import QemuObserver
+    from herocloud.providers.vmm.machine_observer import MachineObserver
     from herocloud.providers.vmm.restarter import VmmRestarter
 
 NAME = "qemu"
@@ -34,10 +34,10 @@ def _planning() -> HypervisorPlanning:
     return planning
 
 
-def _observer(context: ProviderContext) -> "QemuObserver":
-    from herocloud.providers.qemu.observing import QemuObserver
+def _observer(context: ProviderContext) -> "MachineObserver":
+    from herocloud.providers.qemu import observing
 
-    return QemuObserver(context.folder, context.memory)
+    return observing.observer(context.folder, context.memory)
 
 
 def _driver(context: ProviderContext) -> "QemuDriver":

@@ -1,68 +1,29 @@
-"""One batched look at the VMs of a data folder: marks, processes, and one short visit to every machine that runs.
+"""One short visit to every machine that runs, all of them at once; and whether VMs can run here at all.
 
-A host without such VMs costs one listing of a folder. Speaking to machines takes asyncio and a package, which are loaded only when there
-is a machine to speak to.
+Speaking to machines takes asyncio and a package, which are loaded only when there is a machine to speak to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import powers
-from herocloud.model.errors import Permanent
-from herocloud.model.ids import Address, StackName
-from herocloud.model.worlds import Observed, Thing
 from herocloud.providers import recollections
 from herocloud.providers.recollections import Memory
 from herocloud.providers.seam import Lacking, Standing
-from herocloud.providers.vmm import marks
+from herocloud.providers.vmm.machine_observer import MachineObserver
 from herocloud.providers.vmm.marks import Marked
 
 NAME = "qemu"
 
 
-class QemuObserver:
-    """Looks at the VMs of one data folder."""
-
-    def __init__(self, folder: Path, memory: Memory = recollections.NOTHING) -> None:
-        """Remember where to look, and what the state knows of VMs."""
-        self._folder = folder
-        self._memory = memory
-
-    def observe(self, stacks: Iterable[StackName] | None = None) -> Observed:
-        """Look at everything that carries our mark, of these stacks or of all."""
-        wanted = None if stacks is None else frozenset(stacks)
-        try:
-            found, halves = marks.look(self._folder, NAME, wanted, self._memory)
-            parts = _look(self._folder, found)
-        except OSError as error:
-            raise Permanent(f"{error.strerror or error} (`{error.filename or self._folder}`)") from error
-        things: dict[StackName, dict[Address, Thing]] = {}
-        for one in found:
-            stack, address = StackName(one.owner.stack), Address(one.owner.address)
-            things.setdefault(stack, {})[address] = Thing(
-                stack, address, NAME, parts[one.sid], one.owner.lineage, slices=marks.slices_of(one.mark)
-            )
-        marks.add_halves(halves, NAME, things)
-        return Observed(things=things, serials=marks.serials(found))
+def observer(folder: Path, memory: Memory = recollections.NOTHING) -> MachineObserver:
+    """Return what looks at the VMs of one data folder; `memory` is what the state knows of them."""
+    return MachineObserver(folder, NAME, _look, memory)
 
 
-def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part]]:
-    if not marked_things:
-        return {}
-    from herocloud.providers.vmm import identity
-    from herocloud.providers.vmm.file_access import AccessLook
-
-    alive = [one for one in marked_things if identity.lives(folder, one.sid, one.mark.booted)]
-    access, running = AccessLook(folder), {one.sid for one in alive}
-    parts: dict[str, dict[str, Part]] = {
-        one.sid: {"machine": one.with_flaws(access.with_flaw(one.sid, one.mark.machine, runs=False)), "power": "stopped"}
-        for one in marked_things
-        if one.sid not in running
-    }
-    if not alive:
-        return parts
+def _look(folder: Path, alive: Sequence[Marked]) -> dict[str, dict[str, Part]]:
     from herocloud.providers.qemu import command_inputs, open_ports, qmp, queries, vitals
     from herocloud.providers.vmm import files, folders, lost_shares, responsiveness, virtiofs
     from herocloud.providers.vmm.machine_look import MachineLook
@@ -71,6 +32,7 @@ def _look(folder: Path, marked_things: list[Marked]) -> dict[str, dict[str, Part
     answers = qmp.ask_many(sockets.values(), queries.QUESTIONS)
     answers |= _ask_again(folder, {sid: socket for sid, socket in sockets.items() if answers[socket] is None})
     machines = MachineLook(folder, [partial(virtiofs.with_flaw, folder)])
+    parts: dict[str, dict[str, Part]] = {}
     for vm in alive:
         seen = queries.read(answers[sockets[vm.sid]])
         # One that can only be looked at would have its power cut at the next change.

@@ -353,7 +353,7 @@ class Bench:
         return [event.key for event in EventFile(file_layout.event_file(self.data, "v1")).read() if event.source == "vm"]
 
     def see(self) -> dict[str, Part]:
-        things = observing.CloudHypervisorObserver(self.data).observe()
+        things = observing.observer(self.data).observe()
         return dict(things.things["shop"]["vm.web"].parts) if "shop" in things.things else {}
 
     @property

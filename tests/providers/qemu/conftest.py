@@ -112,7 +112,7 @@ class Bench:
         return path
 
     def see(self) -> dict[str, Part]:
-        things = observing.QemuObserver(self.data).observe()
+        things = observing.observer(self.data).observe()
         return dict(things.things["shop"]["vm.web"].parts) if "shop" in things.things else {}
 
     @property

@@ -62,7 +62,7 @@ def test_a_mark_is_written_again_from_the_part_and_from_the_process(bench, body,
         _mark(bench).unlink()
     else:
         _mark(bench).write_text(_mark(bench).read_text().replace(before.booted, "another"))
-    [seen] = observing.QemuObserver(bench.data, _Known(body)).observe().things["shop"].values()
+    [seen] = observing.observer(bench.data, _Known(body)).observe().things["shop"].values()
     lost = {**body, "mark": "gone" if how == "removed" else f"unreadable, {_mark(bench)}"}
     assert seen.parts == {"machine": lost, "power": "running"}
     assert bench.probe("vm.update", lost, body).found is Found.NOT_STARTED

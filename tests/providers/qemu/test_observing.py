@@ -27,17 +27,17 @@ def _run(bench, part):
 
 def test_vms_are_seen_by_stack_and_only_those_that_are_asked_for(bench, machine) -> None:
     bench.do("vm.create", None, machine())
-    observer = observing.QemuObserver(bench.data)
+    observer = observing.observer(bench.data)
     assert set(observer.observe().things) == {"shop"}
     assert observer.observe(["shop"]).things["shop"]["vm.web"].lineage == "lineage-1"
     assert observer.observe(["other"]).things == {}
-    assert observing.QemuObserver(bench.data / "nothing").observe().things == {}
+    assert observing.observer(bench.data / "nothing").observe().things == {}
 
 
 def test_a_folder_without_an_owner_is_not_ours(bench, machine) -> None:
     bench.do("vm.create", None, machine())
     (bench.data / "vms/v1" / ownership.FILE).unlink()
-    assert observing.QemuObserver(bench.data).observe().things == {}
+    assert observing.observer(bench.data).observe().things == {}
 
 
 class _Known(Memory):
@@ -51,7 +51,7 @@ def test_of_a_vm_with_a_damaged_owner_the_state_says_whose_it_is(bench, machine)
     bench.do("vm.create", None, machine())
     path = bench.data / "vms/v1" / ownership.FILE
     path.write_text("{}")
-    [seen] = observing.QemuObserver(bench.data, _Known()).observe().things["shop"].values()
+    [seen] = observing.observer(bench.data, _Known()).observe().things["shop"].values()
     assert (seen.address, seen.lineage) == ("vm.web", "state-1")
     assert seen.parts["machine"] == {**machine(), "owner": f"unreadable, {path}"}
     with pytest.raises(ownership.Damaged, match="is damaged"):
@@ -62,11 +62,11 @@ def test_a_machine_that_was_half_removed_is_seen_and_can_be_discarded(bench, mac
     bench.do("vm.create", None, machine())
     bench.root.unlink()
     (folders.machine_folder(bench.data, "v1") / marks.FILE).unlink()
-    [half] = observing.QemuObserver(bench.data).observe().things["shop"].values()
+    [half] = observing.observer(bench.data).observe().things["shop"].values()
     assert half.halves == {"machine": {"sid": "v1"}}
     bench.do("vm.discard", half.halves["machine"], None)
     assert not (bench.data / "vms/v1").exists()
-    assert observing.QemuObserver(bench.data).observe().things == {}
+    assert observing.observer(bench.data).observe().things == {}
 
 
 def test_a_machine_whose_mark_was_taken_away_is_not_discarded_while_its_process_runs(bench, machine) -> None:
@@ -161,7 +161,7 @@ def _look_at(folder: Path) -> str:
     return _loads(
         "from pathlib import Path",
         "from herocloud.providers.qemu import observing",
-        f"observing.QemuObserver(Path({str(folder)!r})).observe()",
+        f"observing.observer(Path({str(folder)!r})).observe()",
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers import ownership
 from herocloud.providers.ownership import Owner
-from herocloud.providers.qemu.observing import QemuObserver
+from herocloud.providers.qemu import observing
 from herocloud.providers.recollections import Memory, Remembered
 from herocloud.providers.vmm import folders, marks
 from herocloud.providers.vmm.marks import Mark
@@ -173,10 +173,9 @@ def test_a_look_believes_the_state_about_a_vm_whose_mark_is_damaged(tmp_path) ->
 
 
 def _observers(data):
-    from herocloud.providers.cloud_hypervisor.observing import CloudHypervisorObserver
-    from herocloud.providers.qemu.observing import QemuObserver
+    from herocloud.providers.cloud_hypervisor import observing as of_cloud_hypervisor
 
-    return CloudHypervisorObserver(data), QemuObserver(data)
+    return of_cloud_hypervisor.observer(data), observing.observer(data)
 
 
 def test_a_vm_whose_making_or_removal_was_cut_off_is_half_made_for_both_hypervisors(tmp_path) -> None:
@@ -205,7 +204,7 @@ def test_a_mark_tells_which_slices_the_vm_was_given(tmp_path) -> None:
     marks.claim(tmp_path, "v1", OWNER)
     marks.write(tmp_path, "v1", Mark("qemu", {"sid": "v1"}, slices=("s2", "s3")))
     assert marks.slices_of(marks.read(tmp_path, "v1")) == ("s2", "s3")
-    (seen,) = QemuObserver(tmp_path).observe().things["shop"].values()
+    (seen,) = observing.observer(tmp_path).observe().things["shop"].values()
     assert seen.slices == ("s2", "s3")
 
 
