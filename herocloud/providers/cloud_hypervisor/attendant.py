@@ -47,7 +47,7 @@ class Attendant:
         """Work between the folder that a VMM keeps its files in and the one of its sockets."""
         self._folder = folder
         self._serial_path, self._api_path = f"{sockets}/tty.sock", f"{sockets}/api.sock"
-        self._console_path = f"{sockets}/serial.sock"
+        self._console_path, self._draft_path = f"{sockets}/serial.sock", f"{sockets}/new.sock"
         self._log = os.open(self._file("serial.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._poll = select.epoll()
         self._serial: _socket.socket | None = None
@@ -92,11 +92,13 @@ class Attendant:
         return f"{self._folder}/{name}"
 
     def _listen(self) -> _socket.socket:
+        """Listen, and only then have the socket under its name: others connect as soon as they see it."""
         with _Quietly(FileNotFoundError):
-            os.unlink(self._console_path)
+            os.unlink(self._draft_path)
         listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        listener.bind(self._console_path)
+        listener.bind(self._draft_path)
         listener.listen(4)
+        os.rename(self._draft_path, self._console_path)
         listener.setblocking(False)
         self._poll.register(listener.fileno(), select.EPOLLIN)
         return listener

@@ -1,6 +1,8 @@
 """What the process beside a VMM does: keeps the serial log across starts, serves the console, boots a VM whose VMM came back."""
 
+import _socket
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -8,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,6 +106,23 @@ def test_a_console_whose_socket_was_removed_gets_another_and_who_is_connected_st
             for person, said in ((one, b"b"), (other, b"c")):
                 person.sendall(said)
                 assert guest.recv(100) == said
+
+
+def test_the_socket_of_a_console_has_its_name_once_somebody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    console, seen = tmp_path / "serial.sock", []
+
+    class Watched(_socket.socket):
+        def listen(self, *words: int) -> None:
+            seen.append(console.exists())
+            super().listen(*words)
+
+    monkeypatch.setattr(attendant, "_socket", SimpleNamespace(**{**vars(_socket), "socket": Watched}))
+    made = attendant.Attendant(str(tmp_path), str(tmp_path))
+    made._listener.close()
+    made._poll.close()
+    os.close(made._log)
+    assert seen == [False]
+    assert console.is_socket()
 
 
 def test_somebody_who_does_not_read_holds_nobody_up(stage: Any) -> None:
