@@ -1,6 +1,6 @@
 """What in a data folder decides what runs there: its state, its settings, and the folders of VMs, images, volumes and boot files.
 
-Who writes to one of these acts as the owner of the data folder. Names are relative to it, and need not be there.
+Anyone who can write to one of these acts as the owner of the data folder. Names are relative to it, and need not be there.
 """
 
 import os

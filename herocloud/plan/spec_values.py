@@ -37,7 +37,7 @@ class Valued(NamedTuple):
 
 
 class Valuer:
-    """Values the resources of one stack in file order, because slices and addresses go to who comes first."""
+    """Values the resources of one stack in file order, because slices and addresses go to the first that asks."""
 
     def __init__(
         self,

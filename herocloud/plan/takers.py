@@ -1,4 +1,4 @@
-"""Who gives lets go first: what takes room or a volume from another is not interrupted before that is free.
+"""The giver lets go first: what takes room or a volume from another resource is not interrupted before that is free.
 
 A machine that was stopped for a change which then waits in vain, because the other one could not let go, would stay down for nothing. So
 what interrupts it waits for the giver as well, unless the giver itself waits for that interruption: two that exchange something have to.

@@ -1,4 +1,4 @@
-"""The key of an overlay daemon inside a guest, for who writes the guest's seed.
+"""The key of an overlay daemon inside a guest, for the provider that writes the guest's seed.
 
 It lies where the provider of the overlay keeps all keys. Plans and records hold its public half only, which the key is held against here: a
 guest must not get an address that nobody has planned.

@@ -1,9 +1,9 @@
 """Whether a data folder can be trusted: nobody else may be able to write to it, or to put another folder in its place.
 
-Who writes to the data folder decides what runs with the rights of its owner: commands of VMs, seeds, records. So the folder and each of its
-parents belong to this user or to root, and others cannot write there. A sticky folder like `/tmp` protects what is inside of it, and so
-does a folder that others cannot enter. A folder of this user that holds no state yet is closed to others instead of refused: with an open
-umask `mkdir` makes such folders. The same holds for the folders in it that decide what runs.
+Anyone who can write to the data folder decides what runs with the rights of its owner: commands of VMs, seeds, records. So the folder and
+each of its parents belong to this user or to root, and others cannot write there. A sticky folder like `/tmp` protects what is inside of
+it, and so does a folder that others cannot enter. A folder of this user that holds no state yet is closed to others instead of refused:
+with an open umask `mkdir` makes such folders. The same holds for the folders in it that decide what runs.
 """
 
 import os

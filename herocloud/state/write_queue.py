@@ -93,7 +93,7 @@ class WriteQueue:
             close()
 
     def _empty(self, own: _Write | None) -> None:
-        """Write all that waits; what cannot be written for a reason of its own is left out, and known to who waits for it."""
+        """Write all that waits; what cannot be written for a reason of its own is left out, and its caller gets the error."""
         while True:
             taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
             try:

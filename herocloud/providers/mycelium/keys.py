@@ -1,8 +1,8 @@
 """Key files of overlay nodes: made once, 0600, never overwritten, never shown.
 
-A key is 32 bytes without a header, as the daemon reads them. It is an identity: who has it has the address. So `create` refuses to replace
-one (with the key go the addresses of all VMs in its /64), a key that others own, read or can exchange is refused when it is used, and
-nothing here returns a private key except to who starts a daemon or writes a guest's seed.
+A key is 32 bytes without a header, as the daemon reads them. It is an identity: anyone with the key has the address. So `create` never
+replaces one (with the key go the addresses of all VMs in its /64), a key that others own, read or can exchange is refused when it is used,
+and nothing here returns a private key except for starting a daemon or writing a guest's seed.
 """
 
 import os
@@ -77,15 +77,15 @@ def read_file(path: Path) -> bytes:
             raise _refused(
                 "key-of-others",
                 "A key belongs to somebody else",
-                f"`{path}` belongs to user {status.st_uid} (mode {mode:04o}), who can read and replace it, and who has the key has the "
-                "addresses",
+                f"`{path}` belongs to user {status.st_uid} (mode {mode:04o}), who can read and replace it, and anyone with the key has "
+                "the addresses",
                 _take_over(path),
             )
         if mode & 0o007:
             raise _refused(
                 "key-open",
                 "A key is open to others",
-                f"`{path}` can be read or written by every user ({mode:04o}), and who has the key has the addresses",
+                f"`{path}` can be read or written by every user ({mode:04o}), and anyone with the key has the addresses",
                 f"run `chmod 600 {shlex.quote(str(path))}`",
             )
         _refuse_others(path, status.st_uid, mode)

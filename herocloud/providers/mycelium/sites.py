@@ -54,7 +54,7 @@ class HostSite:
         if self._bridge is not None:
             host_side.ensure(self._bridge, self._user)
 
-    def remove(self, data: Path) -> None:  # noqa: ARG002  (the daemon is ended by who knows whether others need it)
+    def remove(self, data: Path) -> None:  # noqa: ARG002  (the caller knows whether others need the daemon, and ends it)
         """Take the bridge away, with its last user."""
         if self._bridge is not None:
             host_side.remove(self._bridge, self._user)

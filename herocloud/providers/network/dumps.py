@@ -230,7 +230,7 @@ def _link(body: bytes) -> Link:
 
 
 def _odd_of_tap(seen: Mapping[int, bytes]) -> Iterator[str]:
-    """Name what lets no frame through to who has a tap open, while the tap is up and plugged in."""
+    """Name what keeps frames from the process that has a tap open, while the tap is up and plugged in."""
     if not any(seen.get(13, b"\1")):
         yield "txqueuelen"
     if any(seen.get(17, b"")):

@@ -126,7 +126,7 @@ class Wires:
             route.link("set", index=number, flags=0, change=0x80)
 
     def reset_tap(self, number: int, odd: Collection[str]) -> None:
-        """Have a tap pass frames on again to who has it open."""
+        """Have a tap pass frames on again to the process that has it open."""
         with self._talking("", "a tap") as route:
             if "txqueuelen" in odd:
                 route.link("set", index=number, txqlen=_QUEUE_OF_TAP)

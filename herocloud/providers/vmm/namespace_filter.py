@@ -1,7 +1,7 @@
 """A filter of system calls that keeps a process in its cage from making a user namespace.
 
-Who makes one has every capability in it, and with them gets to parts of the kernel that are closed to others: most ways out of a process in
-the last years began there. So `jail` installs this before it becomes a VMM, a program that reads what strangers made, or what works for
+A process that makes one has every capability in it, and gets to parts of the kernel that are closed to others: most ways out of a process
+in the last years began there. So `jail` installs this before it becomes a VMM, a program that reads what strangers made, or what works for
 one of them. QEMU and Cloud Hypervisor have filters of their own, which do not hold before these are up.
 
 `clone3` has its flags in memory, where no filter looks: it is said not to exist, and the C libraries go on with `clone`.
