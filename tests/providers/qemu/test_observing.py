@@ -72,7 +72,7 @@ def test_a_machine_that_was_half_removed_is_seen_and_can_be_discarded(bench, mac
 def test_a_machine_whose_mark_was_taken_away_is_not_discarded_while_its_process_runs(bench, machine) -> None:
     bench.do("vm.create", None, machine())
     (folders.machine_folder(bench.data, "v1") / marks.FILE).unlink()
-    with subprocess.Popen(["sleep", "60"]) as process:
+    with subprocess.Popen(["/bin/sleep", "60"], env=identity.environment(bench.data, "v1")) as process:
         stat = Path(f"/proc/{process.pid}/stat").read_text()
         identity.record_path(bench.data, "v1").write_text(f"{identity.boot_id()}\n\n\n{stat}")
         with pytest.raises(Conflict, match=f"its process {process.pid} still runs"):
