@@ -9,7 +9,7 @@ from pathlib import Path
 
 from herocloud.kits import plain_files
 from herocloud.providers.restart_events import RestartEvent
-from herocloud.providers.vmm import files, folders, identity, launch
+from herocloud.providers.vmm import files, folders, identity, launch, lost_keepers
 from herocloud.providers.vmm.launch import Launch
 
 _EVENTS = f"events.{identity.RECORD}"
@@ -50,8 +50,13 @@ class VmmRestarter:
         self._taken.unlink(missing_ok=True)
 
     def replace_if_dead(self) -> bool:
-        """Put a new shell beside a process that should have one and has none; tells whether it did."""
+        """Put a new shell beside a process that should have one and has none; tells whether it did.
+
+        One that stands there and whose record was lost is only written down again.
+        """
         if not launch.is_kept(self._record) or self.stands() or identity.running(self._data, self._sid) is None:
+            return False
+        if lost_keepers.recover(self._record):
             return False
         if not identity.is_held(self._record):
             # Somebody removed the lock that the VMM holds: a shell would get a new one at once, and start a second VMM.

@@ -90,14 +90,12 @@ def _bound_log(record: Path, process: Identity, unit: str) -> None:
 
 
 def _adopt(data: Path, sid: str, record: Path) -> None:
-    keeper = launch.keeper_of(record)
-    if keeper is not None and identity.is_alive(keeper):
-        if responsiveness.is_halted(keeper):
-            identity.send(keeper, signal.SIGCONT)
-        return
     restarter = VmmRestarter(data, sid)
     if restarter.replace_if_dead():
         _wait(restarter.stands)
+    keeper = launch.keeper_of(record)
+    if keeper is not None and identity.is_alive(keeper) and responsiveness.is_halted(keeper):
+        identity.send(keeper, signal.SIGCONT)
 
 
 def _wait(condition: Callable[[], bool]) -> None:

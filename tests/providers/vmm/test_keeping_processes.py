@@ -1,5 +1,6 @@
 """A process is started again when its VM asks for it, as it is by then, and never when it was ended on purpose."""
 
+import contextlib
 import signal
 import time
 from pathlib import Path
@@ -174,3 +175,38 @@ def test_only_where_process_and_shell_died_somebody_else_has_to_start_it(stand, 
     assert eventually(restarter.is_abandoned)
     launch.keep(stand.record, kept=False)
     assert not restarter.is_abandoned()
+
+
+def shells_of(record: Path) -> set[int]:
+    """Return the shells that stand beside a process, whatever is written down."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdecimal() and {b"herocloud-keeper", b"herocloud-adopter"} & (
+                words := {*(folder / "cmdline").read_bytes().split(b"\0")}
+            ):
+                found |= {int(folder.name)} if str(record).encode() in words else set()
+    return found
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_text(""), lambda path: path.write_text("nonsense\n" * 4)])
+@pytest.mark.parametrize("killed", [False, True], ids=["the first one", "a successor"])
+def test_a_shell_whose_record_is_lost_again_and_again_is_found_and_gets_no_other_beside_it(stand, eventually, lose, killed) -> None:
+    first = stand.start("sleep", "60", restart="always")
+    launch.keep(stand.record, kept=True)
+    restarter = VmmRestarter(stand.data, stand.sid)
+    if killed:
+        identity.send(identity.read(stand.beside("keeper")), signal.SIGKILL)
+        assert eventually(restarter.replace_if_dead)
+        assert eventually(restarter.stands)
+    keeper = identity.read(stand.beside("keeper"))
+    for _ in range(3):
+        lose(stand.beside("keeper"))
+        assert not restarter.stands()
+        assert not restarter.replace_if_dead()
+        assert restarter.stands()
+        assert identity.read(stand.beside("keeper")).pid == keeper.pid
+        # What a shell is about to run has its words for an instant.
+        assert eventually(lambda: shells_of(stand.record) == {keeper.pid})
+    identity.send(first, signal.SIGKILL)
+    assert eventually(lambda: _again(stand, first))
