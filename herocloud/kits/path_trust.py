@@ -42,7 +42,8 @@ def find_flaws_inside(path: Path, names: Iterable[str], lent: Iterable[str] = ()
     `lent` are files that may belong to others, and that nobody else may write to.
     """
     whole = Path(os.path.realpath(path))
-    if any(_keeps_others_out(str(place), place.lstat()) for place in (*reversed(whole.parents), whole)):
+    # The folder itself keeps them out nearly always, and its parents need not be looked at then.
+    if any(_keeps_others_out(str(place), place.lstat()) for place in (whole, *whole.parents)):
         return
     trusted = trusted_users()
     for name, is_lent in (*((name, False) for name in names), *((name, True) for name in lent)):

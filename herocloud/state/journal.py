@@ -209,11 +209,13 @@ class Run:
 
     def __init__(self, connection: sqlite3.Connection, apply: int) -> None:
         """Find out where the journal of the apply stands."""
-        row = connection.execute("SELECT serial FROM applies WHERE apply = ?", (apply,)).fetchone()
-        (self.number,) = connection.execute("SELECT coalesce(max(number), 0) FROM journal WHERE apply = ?", (apply,)).fetchone()
+        row = connection.execute(
+            "SELECT coalesce(max(number), 0), (SELECT serial FROM applies WHERE apply = ?1) FROM journal WHERE apply = ?1", (apply,)
+        ).fetchone()
+        self.number: int = row[0]
         self.apply = apply
         # Of an apply that is not there the journal takes no line, which says it better than this could.
-        self.book = Book(row[0] if row else 0)
+        self.book = Book(row[1] or 0)
 
     def commit(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         """Add lines to the journal and change the records that go with them."""
@@ -252,15 +254,16 @@ def finish(
     own: float,
 ) -> None:
     """Write down how an apply ended. An undo that is done turns what it undid into `rolled back`, so that it can be applied again."""
-    connection.execute("UPDATE applies SET status = ?, ended = ? WHERE apply = ?", (status, ended, apply))
+    values: dict[str, object] = {"status": status, "ended": ended}
     if did is not None:
-        connection.execute(
-            "UPDATE applies SET added = ?, changed = ?, destroyed = ?, taken_back = ?, replaced = ? WHERE apply = ?", (*did, apply)
-        )
+        values |= did._asdict()
+    if status in ENDED:
+        # What it held beyond its records is free from here on.
+        values["reserved"] = ""
+    changes = ", ".join(f"{name} = ?" for name in values)
+    connection.execute(f"UPDATE applies SET {changes} WHERE apply = ?", (*values.values(), apply))  # noqa: S608  (ours)
     if status not in ENDED:
         return
-    # What it held beyond its records is free from here on.
-    connection.execute("UPDATE applies SET reserved = '' WHERE apply = ?", (apply,))
     step_durations.learn(connection, apply, providers, own)
     if status != "done":
         return

@@ -56,6 +56,8 @@ class World:
         self._lock = threading.RLock()
         self.path = path
         self.follows = follows
+        self._looked_at: int | None = None
+        """What `look_for_changes` returned last: until it returns another number, the file has the same version."""
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
@@ -88,7 +90,9 @@ class World:
         """Return a number that differs once another connection has written; a file of a newer version is refused as when it is opened."""
         with self._lock:
             version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-            _check_version(self._connection, self.path)
+            if version != self._looked_at:
+                _check_version(self._connection, self.path)
+                self._looked_at = version
             return version
 
     def close(self) -> None:
