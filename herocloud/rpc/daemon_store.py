@@ -237,6 +237,12 @@ class DaemonStore:
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE jobs SET secret = ? WHERE secret = ?", (after, before))
             connection.execute("UPDATE events SET secret = ? WHERE secret = ?", (after, before))
+            # So that whoever asks again under the new secret finds what the first call began, as `repetitions` names calls.
+            connection.execute(
+                "UPDATE jobs SET key = substr(key, 1, length(key) - length(?1)) || ?2"
+                " WHERE key IS NOT NULL AND substr(key, -length(?1)) = ?1",
+                (before, after),
+            )
 
         self._writes.write(write)
 

@@ -46,4 +46,6 @@ def name_key(given: str, method: str) -> str:
 
 
 def _name(given: str, uid: int | None, secret: str | None, method: str) -> str:
-    return jsons.digest([given, uid, secret, method])
+    name = jsons.digest([given, uid, None, method])
+    # The digest of the secret stands at the end, where `DaemonStore.change_secret` puts that of a new one.
+    return name if secret is None else f"{name} {secret}"

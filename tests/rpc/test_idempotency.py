@@ -159,6 +159,8 @@ def test_the_job_of_a_key_goes_along_with_a_secret_that_changes(daemon: Any) -> 
     # Who knows the old secret only must not see the job, nor get a second VM.
     assert daemon.refused("deploy_vm", **asked, secret="old").code == -32002
     assert daemon.call("get_job", job_id=first["job_id"], secret="new")["status"] == "done"
+    # Who asks again under the new one gets the first answer.
+    assert daemon.call("deploy_vm", **asked, secret="new")["job_id"] == first["job_id"]
 
 
 def test_the_client_that_lost_the_answer_of_a_deletion_gets_the_job(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
