@@ -231,6 +231,22 @@ def test_without_a_token_file_there_is_no_listener() -> None:
     assert daemon_process.read_listener(None, None, None, None) is None
 
 
+@pytest.mark.parametrize("flag", ["--token-file", "--tls-certificate", "--tls-key"])
+def test_files_for_callers_over_tcp_are_refused_where_nothing_listens_for_them(herocloud: Any, tmp_path: Path, flag: str) -> None:
+    # No socket has so long a name, so that it ends at once in any case.
+    ran = herocloud("daemon", "run", "--socket", str(tmp_path / ("x" * 200)), flag, str(tmp_path / "file"))
+    assert ran.code == 64
+    assert flag in ran.err
+    assert "--listen" in ran.err
+
+
+@pytest.mark.parametrize("words", [("--boot-only", "--detach"), ("--shutdown-only", "--boot-only")])
+def test_a_run_that_does_one_thing_and_ends_takes_no_flag_of_one_that_stays(herocloud: Any, words: tuple[str, ...]) -> None:
+    ran = herocloud("daemon", "run", *words)
+    assert ran.code == 64
+    assert "does one thing and ends" in ran.err
+
+
 def test_a_certificate_without_its_key_is_refused_before_anything_starts(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.touch(mode=0o600)

@@ -2,11 +2,12 @@
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from herocloud.cli import entry, exit_codes, flags, presentation
-from herocloud.cli.command import Call
+from herocloud.cli.command import BadValue, Call
 from herocloud.rpc import daemon_process
 
 Socket = Annotated[
@@ -37,6 +38,10 @@ def run(
     tls_key: Annotated[Path | None, flags.option("--tls-key", variable="", metavar="FILE", help="Its private key.")] = None,
 ) -> int:
     """Serve JSON-RPC on a unix socket, and look after the VMs."""
+    _require_all_used(listen, {"--token-file": token_file, "--tls-certificate": tls_certificate, "--tls-key": tls_key})
+    ends = [flag for flag, is_given in (("--boot-only", boot_only), ("--shutdown-only", shutdown_only)) if is_given]
+    if ends and (detach or listen is not None or len(ends) > 1):
+        raise BadValue("it does one thing and ends; leave out `--detach`, `--listen` and any other `--…-only`", ends[0])
     if boot_only:
         return _boot(call)
     if shutdown_only:
@@ -53,6 +58,13 @@ def run(
         daemon_process.begin_again(call.folder, words, os.environ)
     daemon_process.run(call.folder, path, call.environment, listener)
     return exit_codes.DONE
+
+
+def _require_all_used(listen: str | None, for_callers: Mapping[str, Path | None]) -> None:
+    """Refuse files for callers over TCP where nothing listens over TCP: who names one believes that somebody has to show a token."""
+    unused = [flag for flag, path in for_callers.items() if path is not None]
+    if unused and listen is None:
+        raise BadValue("only callers over TCP need this; add `--listen 127.0.0.1:8443` to let them in, or leave it out", unused[0])
 
 
 def _given(listen: str | None, token_file: Path | None, certificate: Path | None, key: Path | None) -> list[str]:
