@@ -4,6 +4,7 @@ import asyncio
 import functools
 import json
 import pwd
+import select
 import socket
 import struct
 from collections.abc import Hashable
@@ -98,8 +99,14 @@ class Protocol(H11Protocol):
             self._wait_for_request()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Stay open for the answer to a request that arrived whole."""
-        return self.is_at_work
+        """Stay open for the answer to a request that arrived whole; not for the rest of one that nobody reads any more."""
+        return self.is_at_work and not (self.cycle.response_started and self._has_hung_up())
+
+    def _has_hung_up(self) -> bool:
+        """Return whether the other end is closed, and not its sending side alone: the end of a stream would never be noticed by that."""
+        looks = select.poll()
+        looks.register(self.transport.get_extra_info("socket").fileno(), 0)
+        return any(found & select.POLLHUP for _, found in looks.poll(0))
 
     @property
     def is_at_work(self) -> bool:

@@ -31,6 +31,15 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(pieces)
 
 
+def read_until(connection: socket.socket, last: bytes) -> bytes:
+    found = b""
+    while last not in found:
+        piece = connection.recv(65536)
+        assert piece, found
+        found += piece
+    return found
+
+
 @pytest.mark.parametrize("length", ["1048577", "99999999999999"])
 def test_a_body_that_is_announced_too_long_is_refused_before_it_comes(shared: Any, length: str) -> None:
     with shared.connect() as connection:
@@ -54,12 +63,14 @@ def test_the_head_of_a_later_request_has_no_more_time_than_that_of_the_first(dae
 
 def test_where_all_of_a_caller_s_places_are_at_work_the_next_connection_is_refused(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_places, "of_this_process", lambda: Places(6, 3))
-    daemon = start()
+    # Nothing is written to a stream that would tell the daemon that its reader is gone.
+    daemon = start(heartbeat=3600.0, upkeep=False)
     with contextlib.ExitStack() as streams:
         for _ in range(3):
             stream = streams.enter_context(daemon.connect())
             stream.sendall(b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n")
-            assert stream.recv(65536).startswith(b"HTTP/1.1 200")
+            # To the end of what was sent: who closes with something unread is heard at once.
+            assert read_until(stream, b"\n\n\r\n").startswith(b"HTTP/1.1 200")
         with daemon.connect() as connection:
             assert read_all(connection).startswith(b"HTTP/1.1 503")
         with pytest.raises(ClientError), Client(daemon.path) as client:
@@ -69,6 +80,17 @@ def test_where_all_of_a_caller_s_places_are_at_work_the_next_connection_is_refus
     while not is_ready(daemon.path):
         assert time.monotonic() < ends
         threading.Event().wait(0.01)
+
+
+def test_a_stream_whose_reader_sends_no_more_goes_on(start: Any) -> None:
+    daemon = start(heartbeat=3600.0, upkeep=False)
+    with daemon.connect() as stream:
+        stream.settimeout(SECONDS)
+        stream.sendall(b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n")
+        read_until(stream, b"\n\n")
+        stream.shutdown(socket.SHUT_WR)
+        daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)
+        read_until(stream, b"event: job_done")
 
 
 def is_ready(path: Path) -> bool:
