@@ -116,6 +116,7 @@ class Link:
             _stopping(interrupts) as messages,
             order.watch(how) as tell,
             silent_daemon.watched(self._folder, how.note),
+            silent_daemon.left_when_asked(self._folder, interrupts, client),
         ):
             patience = Patience(interrupts, self._folder)
             try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from herocloud.cli.silent_daemon import IMPATIENT
 from herocloud.model import outcome_codec
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
@@ -22,8 +23,6 @@ GONE_SECONDS = 20.0
 """For how long a daemon that ended may take to come back."""
 _PAUSE = 0.2
 _PAGE = 1000
-_IMPATIENT = 2
-"""Requests to stop after which nobody is waited for."""
 
 
 class Patience:
@@ -46,9 +45,9 @@ class Patience:
         now = time.monotonic()
         silent = daemon_process.find(self._folder)
         self._gone = now if self._gone is None or silent is not None else self._gone
-        if silent is not None and self._interrupts.requests >= _IMPATIENT:
+        if silent is not None and self._interrupts.requests >= IMPATIENT:
             raise _daemon_silent(daemon_process.say_silent(silent)) from error
-        if now - self._gone > GONE_SECONDS or self._interrupts.requests >= _IMPATIENT:
+        if now - self._gone > GONE_SECONDS or self._interrupts.requests >= IMPATIENT:
             raise _daemon_gone() from error
         time.sleep(_PAUSE)
 

@@ -5,12 +5,49 @@ have begun, so then the command waits for it.
 """
 
 import contextlib
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from herocloud.apply.steering import Interrupts
+    from herocloud.rpc.client import Client
 
 ANSWER_SECONDS = 5.0
 """A daemon answers a short question in milliseconds; for so long one may take on a host that is busy."""
+IMPATIENT = 2
+"""Requests to stop after which nobody is waited for."""
+
+
+@contextlib.contextmanager
+def left_when_asked(folder: Path, interrupts: "Interrupts", client: "Client") -> Iterator[None]:
+    """Break off what is waited for inside, once somebody is impatient and the daemon of a data folder does not answer."""
+    requests: queue.SimpleQueue[object] = queue.SimpleQueue()
+    interrupts.attach(requests)
+    threading.Thread(target=_leave_when_asked, args=(folder, interrupts, client, requests), daemon=True).start()
+    try:
+        yield
+    finally:
+        interrupts.detach(requests)
+        requests.put(None)
+
+
+def _leave_when_asked(folder: Path, interrupts: "Interrupts", client: "Client", requests: "queue.SimpleQueue[object]") -> None:
+    while requests.get() is not None:
+        if interrupts.requests >= IMPATIENT and _is_silent(folder):
+            client.break_off()
+            return
+
+
+def _is_silent(folder: Path) -> bool:
+    from herocloud.rpc import daemon_process
+    from herocloud.state import holders
+
+    process = daemon_process.find(folder)
+    # One that is dead closes its connections.
+    return process is not None and (holders.is_stopped(process.pid) or not daemon_process.is_answering(process, ANSWER_SECONDS))
 
 
 @contextlib.contextmanager

@@ -75,6 +75,25 @@ def test_a_daemon_that_stops_with_a_plan_in_its_hands_is_waited_for_with_a_word(
     assert place.run("plan", "--detailed-exitcode").returncode == 0
 
 
+def test_who_asks_twice_to_stop_waits_for_no_daemon_that_does_not_answer(place: Place) -> None:
+    command = [sys.executable, "-m", "herocloud", "apply", "-y"]
+    child = subprocess.Popen(command, cwd=place.folder, env=place.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: [job for job in place.jobs() if job["status"] == "running"])
+    pid = freeze(place)
+    # Signals that come while one is on its way count once, so there may have to be more than two. An answer is waited for 60 s.
+    ends = time.monotonic() + SECONDS / 2
+    while child.poll() is None and time.monotonic() < ends:
+        child.send_signal(signal.SIGINT)
+        threading.Event().wait(0.2)
+    ended = child.poll()
+    os.kill(pid, signal.SIGCONT)
+    _, said = child.communicate(timeout=SECONDS)
+    assert ended == 1, said
+    assert f"the daemon, process {pid}, does not answer, because a signal has stopped it" in said
+    # It goes on with what it was handed, until it hears that it is to stop.
+    wait_until(lambda: [job for job in place.jobs() if job["ended_at"] is not None])
+
+
 def test_the_status_says_why_and_stop_ends_it(place: Place) -> None:
     pid = freeze(place)
     ran = place.run("daemon", "status", "--json")

@@ -5,6 +5,7 @@ import http.client
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -73,6 +74,8 @@ class Client(SyncMethods):
         self.path = self.address.path
         self._timeout = timeout
         self._local = threading.local()
+        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._is_broken_off = False
 
     def __enter__(self) -> Self:
         """Allow `with Client(…) as client`."""
@@ -89,6 +92,23 @@ class Client(SyncMethods):
             connection.close()
             self._local.connection = None
 
+    def break_off(self) -> None:
+        """End whatever a thread waits for here, and all that is asked later, with `ConnectionLost`; from any thread."""
+        self._is_broken_off = True
+        for connection in list(self._connections):
+            if (opened := connection.sock) is not None:
+                with contextlib.suppress(OSError):
+                    opened.shutdown(socket.SHUT_RDWR)
+
+    def _connect(self, timeout: float | None) -> _Connection:
+        connection = _Connection(self.address, timeout)
+        self._connections.add(connection)
+        return connection
+
+    def _require_unbroken(self) -> None:
+        if self._is_broken_off:
+            raise ConnectionLost("it was broken off here")
+
     def call(self, method: str, params: Mapping[str, Any]) -> Any:
         """Call any method by its name."""
         params, again = wire.with_key(params)
@@ -101,7 +121,7 @@ class Client(SyncMethods):
                 if lost is None:
                     raise
             except ConnectionLost as error:
-                if not again:
+                if not again or self._is_broken_off:
                     raise
                 lost = error
             time.sleep(pause)
@@ -109,11 +129,12 @@ class Client(SyncMethods):
         raise lost
 
     def _post(self, body: bytes) -> bytes:
+        self._require_unbroken()
         connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is not None and connection.is_closed:
             connection.close()
         if connection is None:
-            connection = self._local.connection = _Connection(self.address, self._timeout)
+            connection = self._local.connection = self._connect(self._timeout)
         try:
             connection.request("POST", "/rpc", body, {**self.address.headers, "content-type": "application/json"})
             return connection.getresponse().read()
@@ -185,7 +206,8 @@ class Client(SyncMethods):
             time.sleep(0.2)
 
     def _stream_once(self, frames: wire.FrameReader, secret: str) -> Iterator[EventInfo]:
-        connection = _Connection(self.address, 60.0)
+        self._require_unbroken()
+        connection = self._connect(60.0)
         try:
             connection.request("GET", frames.begin(), headers={**self.address.headers, **wire.secret_header(secret)})
             response = connection.getresponse()
