@@ -63,6 +63,7 @@ def test_required_parameters_come_first(document: dict[str, Any]) -> None:
         ("attach_hypervisor", ["sid"]),
         ("vm_logs", ["sid", "lines", "follow_from"]),
         ("vm_exec", ["sid", "command", "args", "input", "timeout"]),
+        ("create_snapshot", ["sid", "name", "memory", "sids"]),
         ("clone_vm", ["sid", "name"]),
         ("plan_stack", ["yaml", "variables"]),
         ("apply_plan", ["plan_id"]),

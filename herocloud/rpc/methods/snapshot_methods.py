@@ -50,9 +50,9 @@ _ON_WEB: dict[str, Json] = {"sid": "vnyhs9", "name": "before-update", "secret": 
 def create_snapshot(
     desk: Desk,
     sid: Annotated[str | None, Field(pattern=r"^[0-9a-z]{2,16}$", description="The id of the VM; or name several in `sids`.")] = None,
-    sids: Annotated[list[Sid], Field(max_length=256, description="Several VMs of one stack, all at one moment.")] = [],  # noqa: B006
     name: Annotated[str | None, Field(pattern=NAME, description="What it is called; the time by default.")] = None,
     memory: Annotated[bool, Field(description="Keeps what the VM has in memory too.")] = False,  # noqa: FBT002
+    sids: Annotated[list[Sid], Field(max_length=256, description="Several VMs of one stack, all at one moment.")] = [],  # noqa: B006
     secret: Secret = "",
     idempotency_key: IdempotencyKey = None,
     wait: Wait = 0.0,
