@@ -102,7 +102,7 @@ def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, 
     if loaded.desired is None:
         lines = [_line_of(diagnostic) for diagnostic in loaded.diagnostics]
         about = [list(fields)[line] if line in range(len(fields)) else None for line in lines]
-        wrong = [_without_place(diagnostic, stand_in) for diagnostic in loaded.diagnostics]
+        wrong = [_for_a_caller(_without_place(diagnostic, stand_in), wanted.image) for diagnostic in loaded.diagnostics]
         # What is wrong elsewhere is in the catalogue of the host, of which a VM takes its image.
         elsewhere = any(diagnostic.place is not None and diagnostic.place.file != _STDIN for diagnostic in loaded.diagnostics)
         if elsewhere or "image" in about or any("image" in diagnostic.code for diagnostic in wrong):
@@ -139,6 +139,16 @@ def _without_place(diagnostic: Diagnostic, stand_in: str) -> Diagnostic:
     # The text in which it stands was made here, and its lines say nothing to a caller.
     hint = None if diagnostic.hint is None else diagnostic.hint.replace(stand_in, "{{")
     return diagnostic._replace(place=None, snippet=None, detail=diagnostic.detail.replace(stand_in, "{{"), hint=hint)
+
+
+def _for_a_caller(diagnostic: Diagnostic, image: str) -> Diagnostic:
+    """Say what is wrong to somebody who has written no stack file."""
+    if diagnostic.code != "unknown-image":
+        return diagnostic
+    hint = diagnostic.hint
+    if hint is None or not hint.startswith("did you mean"):
+        hint = "the file that `images: {catalogue: …}` of host.yaml names lists them"
+    return diagnostic._replace(detail=f"The catalogue of this host has no image `{image}`.", hint=hint)
 
 
 def _settle_image(vm: Resource, images: Sequence[Resource], standing: Mapping[Address, Record]) -> tuple[Resource, Resource | None]:

@@ -7,7 +7,7 @@ from herocloud.model import powers
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.worlds import Observed, Record
-from herocloud.operations import inputs, lookups, stack_plans
+from herocloud.operations import deployment, inputs, lookups, stack_plans
 from herocloud.operations.inputs import Known
 from herocloud.operations.stack_plans import Planned
 
@@ -42,6 +42,9 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
     if wanted.action == "delete":
         return
     if power == "gone":
+        again = "`herocloud apply` re-creates it"
+        if record.stack == deployment.STACK:
+            again = f"`herocloud vm delete {name}` takes it out of the records, and then it can be deployed again"
         raise Refused(
             [
                 Diagnostic(
@@ -49,7 +52,7 @@ def _require_possible(wanted: Wanted, record: Record, observed: Observed) -> Non
                     "The VM is gone",
                     f"`{name}` is recorded, and nothing runs there.",
                     address=name,
-                    hint="`herocloud apply` re-creates it",
+                    hint=again,
                 )
             ]
         )

@@ -28,7 +28,9 @@ _WAYS: Mapping[str, _Way] = {
     "plan": _Way("plan_stack"),
     "resume": _Way("resume_stack", ("which",)),
     "slice list": _Way("list_slices"),
+    "state list": _Way("get_stack"),
     "state log": _Way("state_log"),
+    "state orphans": _Way("list_orphans"),
     "undo": _Way("undo", ("which",)),
     "validate": _Way("validate_stack"),
     "vm clone": _Way("clone_vm", (_FOR, "name")),
@@ -51,7 +53,7 @@ _SWITCHES = {
     "--memory": "memory: true",
     "--no-memory": "memory: false",
 }
-_VALUES = {"--name": "name", "--snapshot": "snapshot", "--stack": "stack", "--which": "which"}
+_VALUES = {"--hypervisor": "hypervisor", "--name": "name", "--snapshot": "snapshot", "--stack": "stack", "--which": "which"}
 _LISTS = {"--approve": "approve", "--exclude": "exclude", "--target": "target", "--replace": "replace"}
 _METHODS = {method for way in _WAYS.values() for method in way.method.split("` and `")} | {
     "cancel_job", "get_job", "list_jobs", "list_orphans", "list_stacks", "list_unfinished", "node_register", "resources",
@@ -62,6 +64,12 @@ _PARAMETER = re.compile(r"(?:^|, )([a-z_]+): ")
 _QUOTED = re.compile(r"`(?:herocloud )?([a-z-][^`\n]*)`")
 
 
+_ONLY_IN_A_TERMINAL = re.compile(
+    r" or `HEROCLOUD_VAR_[^`]*`| give more time with `--lock-timeout`,|, or delete the file and get a commented one from `herocloud init`"
+)
+"""Ways out that callers do not have beside others that they have."""
+
+
 def resuming(apply: str | None, *, rollback: bool = False) -> str:
     """Say how an apply that did not end is finished, or taken back."""
     return in_methods(f"`herocloud resume{f' {apply}' if apply else ''}{' --rollback' if rollback else ''}`")
@@ -69,7 +77,7 @@ def resuming(apply: str | None, *, rollback: bool = False) -> str:
 
 def in_methods(text: str) -> str:
     """Return a text in the words of the API; what has none there stays as it is."""
-    return _QUOTED.sub(_replace, text)
+    return _QUOTED.sub(_replace, _ONLY_IN_A_TERMINAL.sub("", text))
 
 
 def of_error(data: Any) -> Any:

@@ -237,7 +237,7 @@ class DaemonStore:
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE jobs SET secret = ? WHERE secret = ?", (after, before))
             connection.execute("UPDATE events SET secret = ? WHERE secret = ?", (after, before))
-            # So that whoever asks again under the new secret finds what the first call began, as `repetitions` names calls.
+            # A call that comes again under the new secret is the same one, as `repetitions` names calls.
             connection.execute(
                 "UPDATE jobs SET key = substr(key, 1, length(key) - length(?1)) || ?2"
                 " WHERE key IS NOT NULL AND substr(key, -length(?1)) = ?1",

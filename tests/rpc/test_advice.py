@@ -2,14 +2,18 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from herocloud.cli import command_table
+from herocloud.model.errors import Locked
+from herocloud.providers.simulator import world
 from herocloud.rpc import advice
 from herocloud.rpc.client import Client
 from herocloud.rpc.client.error_types import WrongState
+from herocloud.state import locking
 
 YAML = "stack: shop\nvolumes: {{data: {{size: 1 GiB, protect: {protect}}}}}\n"
 
@@ -36,6 +40,9 @@ def test_every_way_is_a_command_and_a_method_that_has_its_parameters(document: d
         ("`herocloud resume apply-1 --approve create,stop`", '`resume_stack` with `which: "apply-1", approve: ["create", "stop"]`'),
         ("`herocloud apply --exclude 'web[*]'`", '`plan_stack` and `apply_plan` with `exclude: ["web[*]"]`'),
         ("leave it out with `--exclude`, or `--purge` it", "leave it out with `exclude`, or `purge: true` it"),
+        ("give `--hypervisor simulator`", 'give `hypervisor: "simulator"`'),
+        ("`herocloud state list` shows it", "`get_stack` shows it"),
+        ("give one with `--var x=V` or `HEROCLOUD_VAR_x`", 'give one with `variables: {"x": "V"}`'),
         ("give it with `--var x=5`", 'give it with `variables: {"x": "5"}`'),
         # For whoever runs the host.
         ("`herocloud doctor` says why", "`herocloud doctor` says why"),
@@ -111,3 +118,39 @@ def test_a_refusal_without_a_call_that_leads_out_has_no_ways(daemon: Any) -> Non
 )
 def test_commands_in_a_text_are_found_as_calls(said: str, ways: list[dict[str, Any]]) -> None:
     assert advice.find_ways(advice.in_methods(said)) == ways
+
+
+def refusal(daemon: Any, method: str, **params: Any) -> dict[str, Any]:
+    (found,) = daemon.refused(method, **params).data["diagnostics"]
+    return dict(found)
+
+
+def test_who_deploys_has_no_stack_file_and_no_flags(daemon: Any) -> None:
+    deploy = {"name": "web", "slice_sid": "s1", "image": "tiny", "wait": 30}
+    found = refusal(daemon, "deploy_vm", **{**deploy, "image": "nope"})
+    assert found["detail"] == "The catalogue of this host has no image `nope`."
+    assert "catalogue" in found["hint"]
+    found = refusal(daemon, "deploy_vm", **deploy, hypervisor="qemu")
+    assert "`hypervisor: auto`" in found["hint"]
+    assert "--" not in found["hint"]
+    assert found["range"] is None
+    found = refusal(daemon, "deploy_vm", **deploy, more_slices=["s1"])
+    assert found["hint"] == "name each slice once, in `slice_sid` or in `more_slices`"
+
+
+def test_a_lock_and_an_empty_stack_have_ways_out_without_a_terminal(daemon: Any, folder: Path) -> None:
+    assert refusal(daemon, "plan_stack", yaml="")["hint"] == "begin with `stack: NAME`"
+    found = refusal(daemon, "plan_stack", yaml="stack: s\nvariables: {x: {type: string}}\n")
+    assert found["hint"] == 'give one with `variables: {"x": "VALUE"}`'
+    with locking.hold(folder, "apply", None, 0.0), pytest.raises(Locked) as locked, locking.hold(folder, "apply", None, 0.0):
+        pass
+    said = advice.in_methods(locked.value.diagnostics[0].detail)
+    assert "wait for it, or end the process" in said
+    assert "--lock-timeout" not in said
+
+
+def test_a_deployed_vm_that_is_gone_is_deleted_and_not_applied(daemon: Any) -> None:
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)["sid"]
+    world.remove_thing(daemon.folder, "vm.web")
+    found = refusal(daemon, "start_vm", sid=sid, wait=30)
+    assert found["hint"] == "`delete_vm` for `vm.web` takes it out of the records, and then it can be deployed again"

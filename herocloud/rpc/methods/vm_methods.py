@@ -132,6 +132,8 @@ def deploy_vm(
     done. Of several callers who want one slice, one gets it, and the others get the error that it is in use. The answer is a job; its `sid`
     is the VM's.
     """
+    if len({slice_sid, *more_slices}) <= len(more_slices):
+        raise error_answers.invalid("A slice is named twice.", "name each slice once, in `slice_sid` or in `more_slices`", "more_slices")
     digest = desk.digest(secret)
     fields: dict[str, Json] = {
         "vcpus": cpu_count,
