@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from herocloud.kits.jsons import Json
 
 CRASHED = "crashed"
-"""Its hypervisor stopped it with an internal error: its process is there, and its guest never goes on."""
+"""Its hypervisor stopped it with an internal error, or its guest panicked: its process is there, and its guest never goes on."""
 SILENT = "silent"
 """Its guest uses the processor and never wrote a first byte, as on hosts whose KVM lies."""
 UNRESPONSIVE = "unresponsive"
@@ -77,7 +77,7 @@ ONLY_SEEN = frozenset(
 """Fields of a machine that no target has: each says what is wrong with one that runs."""
 
 WHY = {
-    CRASHED: "its hypervisor stopped it with an internal error",
+    CRASHED: "its hypervisor stopped it with an internal error, or its guest panicked",
     SILENT: "its guest uses the processor and has never written to its serial line",
     UNRESPONSIVE: "its hypervisor lives and does not answer",
     HALTED: "somebody stopped its process; it is continued",

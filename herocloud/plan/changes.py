@@ -269,7 +269,8 @@ class Decider:
         """Say what a machine that its hypervisor gave up boots on next."""
         known = self._host.abilities
         why = next((why for name, _, why in known.hypervisors if name == provider), "") if known is not None else ""
-        return f"boots again {why}" if why and case.present.get("power") in powers.GIVEN_UP else ""
+        how = why if why.startswith("with ") else f"on {why}"
+        return f"boots again {how}" if why and case.present.get("power") in powers.GIVEN_UP else ""
 
     def _decision(self, case: Case, seq: StepSequence, fields: tuple[FieldDiff, ...], worst: Impact, why_down: str = "") -> Decision:
         """Make a change of the steps; `why_down` is why a machine is down for a moment, where no field says so."""

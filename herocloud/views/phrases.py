@@ -23,7 +23,7 @@ REASONS = {
     Reason.IMAGE_CHANGED: "the image changed",
     Reason.DRIFTED: "changed outside herocloud",
     Reason.VANISHED: "is gone from the host",
-    Reason.CRASHED: "its hypervisor stopped it with an internal error",
+    Reason.CRASHED: "its hypervisor stopped it with an internal error, or its guest panicked",
     Reason.SILENT: "its guest uses the processor and has never written to its serial line",
     Reason.UNRESPONSIVE: "its hypervisor lives and does not answer",
     Reason.GONE_FROM_FILE: "gone from the stack file",

@@ -1,9 +1,10 @@
 """Which provider runs what, and what is said of those that are not here."""
 
 from herocloud.model.hosts import Abilities
-from herocloud.model.words import Action
+from herocloud.model.words import Action, Reason
 from herocloud.model.worlds import Thing
 from herocloud.plan import assignment
+from herocloud.views import phrases
 
 
 def _codes(plan):
@@ -69,6 +70,22 @@ def test_auto_passes_over_cloud_hypervisor_where_kvm_is_not_proven(build, preten
     assert (_codes(plan), plan.applyable) == (["kvm-not-proven"], True)
     assert plan.diagnostics[0].address is None, "it is about both"
     assert plan.diagnostics[0].detail.startswith("VMs here ask for `hypervisor: cloud-hypervisor`")
+
+
+def test_a_vm_that_its_hypervisor_gave_up_boots_again_on_what_the_host_has(build, pretend) -> None:
+    host = build.host()._replace(simulated=False, abilities=Abilities(_BOTH, accelerated=("cloud-hypervisor", "qemu")))
+    said = {}
+    for name in ("cloud-hypervisor", "qemu"):
+        desired = build.desired(build.image(), build.vm("web", hypervisor=name))
+        world = pretend.run(pretend.World(), pretend.World().plan(desired, host), host)
+        things = dict(world.observed.things["shop"])
+        things["vm.web"] = things["vm.web"]._replace(parts={**things["vm.web"].parts, "power": "crashed"})
+        plan = world._replace(observed=world.observed._replace(things={"shop": things})).plan(desired, host)
+        [change] = plan.changing
+        assert (change.action, change.reason) == (Action.REBOOT, Reason.CRASHED)
+        said[name] = change.note
+    assert said == {"cloud-hypervisor": "boots again on v53.0 with KVM", "qemu": "boots again with KVM"}
+    assert "its guest panicked" in phrases.REASONS[Reason.CRASHED]
 
 
 def test_a_disk_that_boots_by_itself_needs_firmware_and_a_kernel_does_not(build, pretend) -> None:
