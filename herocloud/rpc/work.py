@@ -9,7 +9,7 @@ from herocloud.model.applies import Begun, Caller
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Blocked
 from herocloud.model.ids import Address
-from herocloud.model.outcomes import Event
+from herocloud.model.outcomes import Event, Result
 from herocloud.model.plans import Plan
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Record
@@ -173,12 +173,21 @@ def require_done(run: Run, applied: Applied | Recovered) -> None:
     if result is None:
         return
     if result.interrupted:
-        raise RpcError(error_codes.CANCELLED, {**error_answers.document([]), "job_id": run.id})
+        raise RpcError(error_codes.CANCELLED, {**error_answers.document([_cancelled(result)]), "job_id": run.id})
     if result.failed:
         error = error_answers.of_outcomes(result.outcomes, run.id)
         if result.rolled_back:
             run.note("a step failed, and everything that the job did was taken back")
         raise error
+
+
+def _cancelled(result: Result) -> Diagnostic:
+    """Say how far an apply came that was stopped, and what leads on from there."""
+    if result.rolled_back:
+        return Diagnostic("cancelled", "Cancelled", f"`{result.apply}` was stopped, and all that it had done is taken back.")
+    detail = f"`{result.apply}` was stopped before its end, and what it did by then is recorded."
+    hint = f"`herocloud resume {result.apply}` goes on with it, `herocloud resume {result.apply} --rollback` takes it back"
+    return Diagnostic("cancelled", "Cancelled", detail, hint=hint)
 
 
 def take_back_unfinished(desk: Desk, run: Run, record: Record) -> None:

@@ -97,6 +97,17 @@ def cut_off(start: Any, folder: Path) -> Any:
     return daemon
 
 
+def test_a_cancelled_job_says_what_leads_on_from_there(cut_off: Any) -> None:
+    [job] = cut_off.call("list_jobs")
+    error = job["error"]
+    (found,) = error["data"]["diagnostics"]
+    assert (error["code"], found["code"]) == (-32011, "cancelled")
+    assert [(way["method"], way["params"]) for way in error["data"]["ways"]] == [
+        ("resume_stack", {"which": "apply-1"}),
+        ("resume_stack", {"which": "apply-1", "rollback": True}),
+    ]
+
+
 @pytest.mark.parametrize("named", [{}, {"which": "apply-1"}])
 def test_an_apply_that_was_cut_off_is_finished(cut_off: Any, named: dict[str, str]) -> None:
     job = cut_off.call("resume_stack", stack="shop", approve=["create"], wait=SECONDS, **named)
