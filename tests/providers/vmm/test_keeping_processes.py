@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm import identity, keeper_shell, launch
 from herocloud.providers.vmm.restarter import VmmRestarter
 
 
@@ -119,7 +119,7 @@ def test_what_is_ended_on_purpose_is_no_event(stand, eventually) -> None:
 
 def test_a_process_that_ends_at_once_again_and_again_is_given_up(stand, eventually, monkeypatch) -> None:
     # Without the pauses, which are of whole seconds.
-    monkeypatch.setattr(launch, "_KEEP", launch._KEEP.replace('sleep "$pause"', ":"))
+    monkeypatch.setattr(keeper_shell, "SCRIPT", keeper_shell.SCRIPT.replace('sleep "$pause"', ":"))
     stand.start("sh", "-c", "sleep .05; exit 9", restart="on-failure")
     launch.keep(stand.record, kept=True)
     assert eventually(lambda: stand.beside("left").exists())

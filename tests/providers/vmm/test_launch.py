@@ -11,7 +11,7 @@ import pytest
 
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import identity, jail_command, launch
+from herocloud.providers.vmm import identity, jail_command, keeper_shell, launch
 
 
 def test_it_has_a_session_of_its_own_and_no_terminal(stand) -> None:
@@ -50,7 +50,7 @@ def test_two_at_once_start_one(stand, eventually) -> None:
 
 def test_its_shell_is_handed_the_lock_and_starts_no_program_to_take_it(stand, eventually, monkeypatch) -> None:
     # One that only waits, and does nothing to get the lock.
-    monkeypatch.setattr(launch, "_KEEP", launch._KEEP.partition("case $0 in")[0] + 'read -r _ <"$record.over"\n')
+    monkeypatch.setattr(keeper_shell, "SCRIPT", keeper_shell.SCRIPT.partition("case $0 in")[0] + 'read -r _ <"$record.over"\n')
     stand.record.parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(stand.beside("over"))
     launch._start(stand.order("sleep", "60"), stand.beside("log"))
