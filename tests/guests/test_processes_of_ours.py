@@ -138,6 +138,8 @@ class Host:
         if words[:2] == ["/bin/sh", "-c"] and words[3:]:
             kind, record = words[3], Path(words[4]).name
             return f"log shell of {vm}" if kind == "herocloud-log" else f"keeper of {vm}, {record}"
+        if words[0] == "herocloud-keeper":
+            return f"keeper of {vm}, {Path(words[1]).name}"
         for piece, role in (
             ("qemu-system", f"QEMU of {vm}"),
             ("process-console", f"attendant of {vm}"),

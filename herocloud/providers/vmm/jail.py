@@ -3,10 +3,10 @@
 A companion that is written in Python (an order `python`) is run by the interpreter that is there already, which takes a third of the time.
 By then it has given up all that another program would not get. One that works `beside` a VMM shares even that with it (`jail_pair`).
 
-`jail.py run ORDERS RECORD` is started by the keeper (see `jail_command`) as the user who runs herocloud. Orders are read from a file that
-only this user can write, in the runtime folder and never in the data folder. Everything is set up here and nothing in the VMM, so both
-hypervisors and their companions get the same: resource limits, a control group, a view of the file system with only its own files, a user
-of its own, no capabilities, no way to get any, no open files but those that are meant for it, and an environment of one variable.
+`jail.py run ORDERS RECORD` is started by the keeper (`jail_command`), or was loaded before (`zygote`), as the user who runs herocloud.
+Orders are read from a file that only this user can write, in the runtime folder and never in the data folder. All is set up here and
+nothing in the VMM, so both hypervisors and their companions get the same: limits, a control group, a view of the file system with only its
+own files, a user of its own, no capabilities and no way to get any, no open files but those meant for it, an environment of one variable.
 
 All of it is one file with the standard library alone, and of that only what is small: this starts once per VM and has to be quick. `ctypes`
 takes longer to load than a cage to enter, and the part of it in C does what is needed here; so does `posix`, which is that of `os`.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
 Orders = dict[str, list[str]]
+CODES: "dict[str, CodeType]" = {}  # what is loaded already, by its path
 _NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # what names of files are written in
 
 _NEW_MOUNTS, _NEW_NAMES, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
@@ -102,7 +103,7 @@ def _run(path: str, record: str) -> "CodeType":
 
 
 def _load(path: str) -> "CodeType":
-    code = _files.SourceFileLoader("__main__", path).get_code("__main__")
+    code = CODES.get(path) or _files.SourceFileLoader("__main__", path).get_code("__main__")
     if code is None:
         raise Failed(f"`{path}` cannot be run")
     return code
@@ -187,8 +188,7 @@ def _lend(orders: Orders) -> None:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
-            # What the VMM says about it is the better message.
-            continue
+            continue  # what the VMM says about it is the better message
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.fchown(descriptor, -1, int(orders["own-group"][0]))
             os.fchmod(descriptor, 0o640)

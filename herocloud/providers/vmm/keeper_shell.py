@@ -1,6 +1,6 @@
 """The shell beside a VMM, or beside what works for one: it starts the process, notes how it ended, and starts it again where that is asked.
 
-It is told everything by its words, and reads the policy and the orders from files whenever it needs them.
+Its words say where everything lies, and it reads the policy and the orders from files whenever it needs them.
 """
 
 import sys
@@ -47,15 +47,20 @@ was_signaled() {
         exit "$told"
     }
 }
-read -r boot </proc/sys/kernel/random/boot_id
-read -r stat </proc/self/stat
-printf '%s\\n' "$boot" keeper "" "$stat" >"$record.keeper"
+[ "$ended" ] || {
+    read -r boot </proc/sys/kernel/random/boot_id
+    read -r stat </proc/self/stat
+    printf '%s\\n' "$boot" keeper "" "$stat" >"$record.keeper"
+}
 @bounds@
 pause=1
 tries=0
 while :; do
-    IFS=. read -r began _ </proc/uptime
-    if [ "$adopts" ]; then
+    [ "$ended" ] || IFS=. read -r began _ </proc/uptime
+    if [ "$ended" ]; then
+        code=$ended
+        ended=
+    elif [ "$adopts" ]; then
         case $0 in
         *-beside)
             read -r _ <&8

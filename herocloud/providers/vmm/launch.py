@@ -8,10 +8,11 @@ must not be done in a process with threads.
 The shell stays, for less than a megabyte, because somebody has to notice that a VMM ends: it writes down how, and starts it again where
 the VM asks for that. It reads the command again every time, since a machine that was changed while it ran has to come back as it was.
 
-A companion in Python starts with its VMM, from one interpreter (`jail_pair`): to start one takes longer than everything else here.
+A companion in Python starts with its VMM, from one interpreter (`jail_pair`): to start one takes longer than everything else here. So one
+interpreter does for all VMs of a command (`zygote`). There the keeper is a part of it, and becomes the shell only when the VMM ends.
 
-Where systemd runs, both become a transient unit and are not ended with the session they were started from. Elsewhere they get a session
-of their own and are given to the process that takes orphans.
+Where systemd runs, all become a transient unit and are not ended with the session they were started from: each has to have an interpreter
+of its own there. Elsewhere they get a session of their own and are given to the process that takes orphans.
 """
 
 import os
@@ -27,10 +28,11 @@ from herocloud.kits import jsons, subprocesses
 from herocloud.kits.jsons import Json
 from herocloud.kits.subprocesses import CommandError
 from herocloud.model.errors import Permanent, Temporary
-from herocloud.providers.vmm import files, folders, identity, jail_command, keeper_shell, log_bounds, orders, standing_orders
+from herocloud.providers.vmm import files, folders, identity, jail_command, keeper_shell, log_bounds, orders, standing_orders, zygote_link
 from herocloud.providers.vmm.cages import Cage
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.users import User
+from herocloud.providers.vmm.zygote_link import KeeperOrder
 
 _APART = """\
 cd / || exit
@@ -256,8 +258,22 @@ def _start(what: Launch, log: Path, become: Sequence[str] = (), unit: str = "") 
     else:
         with identity.hold(what.record) as lock:
             # Where somebody has it, a process is there, or is just being started.
-            if lock is not None:
+            if lock is None:
+                return
+            if what.beside is not None and what.beside.python is not None and not what.bounds_log:
+                _divide(what, log, what.beside.record, what.beside.python, lock)
+            else:
                 _start_apart(what, _keeper_of(what), log, _HELD, lock)
+
+
+def _divide(what: Launch, log: Path, other: Path, companion: Path, lock: int) -> None:
+    record = what.record.absolute()
+    orders_path = folders.orders_path(record)
+    order = KeeperOrder(log.absolute(), record, orders_path, other.absolute(), companion, what.environment, _keeper_of(what))
+    try:
+        zygote_link.start_keeper(order, lock)
+    except (CommandError, OSError) as error:
+        raise Permanent(f"`{shlex.join(what.command[:1])}` cannot be started: {error}") from error
 
 
 def _start_apart(what: Launch, become: Sequence[str], log: Path, held: str = "", stdin: str | int = "") -> None:

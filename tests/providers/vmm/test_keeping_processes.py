@@ -9,6 +9,16 @@ import pytest
 
 from herocloud.providers.vmm import identity, keeper_shell, launch
 from herocloud.providers.vmm.restarter import VmmRestarter
+from tests.providers.vmm.test_pairs import Beside
+
+
+@pytest.fixture(params=["alone", "with a companion"])
+def stand(request, stand):
+    """With a companion its keeper is not a shell from the start, and keeps it in the same way."""
+    if request.param != "alone":
+        order, beside = stand.order, Beside(stand).launch
+        stand.order = lambda *command, **more: order(*command, **{"beside": beside, **more})
+    return stand
 
 
 def _again(stand, first):
