@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from herocloud.kits import durable_files
+from herocloud.kits import durable_files, plain_files
 from herocloud.model.applies import Caller
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Locked, Refused
@@ -26,6 +26,7 @@ from herocloud.rpc.tcp import Tcp
 LOCK = "daemon.lock"
 RECORD = "daemon.json"
 LOG = "daemon.log"
+_MOST_BYTES = 64 * 1024
 START_SECONDS = 30.0
 STOP_SECONDS = 60.0
 _PAUSE = 0.05
@@ -65,7 +66,7 @@ def find(folder: Path) -> Process | None:
     from herocloud.state import holders
 
     try:
-        process = Process(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
+        process = Process(**json.loads(plain_files.read(folder / RECORD, _MOST_BYTES)))
     except (OSError, ValueError, TypeError):
         return None
     alive = process.boot_id == holders.read_boot_id() and holders.read_start_time(process.pid) == process.start_time

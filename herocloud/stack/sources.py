@@ -1,6 +1,7 @@
 """The bytes of the stack files, of variable files and of the catalogue, and what is wrong with them as files."""
 
 import os
+import stat
 from collections.abc import Sequence
 
 from herocloud.kits.named_tuples import NamedTuple
@@ -54,8 +55,8 @@ def _read_stdin(stdin: str | None) -> Source:
 def read_source(name: str) -> Source | Unusable:
     """Read one file, at most one byte over the limit, so that `/dev/zero` ends too."""
     try:
-        with open(name, "rb") as stream:  # noqa: PTH123 - as above.
-            content = stream.read(MAX_BYTES + 1)
+        with open(name, "rb", opener=_open) as stream:
+            content = _read_pipe(stream.fileno()) if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode) else stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return Unusable(
             name, "file-missing", f"There is no file `{name}`.", "name the file with `-f`, or write a first one with `herocloud init`"
@@ -66,6 +67,20 @@ def read_source(name: str) -> Source | Unusable:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Unusable(name, "file-missing", f"`{name}` cannot be read: {reason}.", None)
     return Source(name, os.path.dirname(os.path.abspath(name)), content)  # noqa: PTH100, PTH120 - as above.
+
+
+def _open(name: str, flags: int) -> int:
+    """Open a file; a pipe without a writer must not be waited for yet."""
+    descriptor = os.open(name, flags | os.O_NONBLOCK)
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def _read_pipe(descriptor: int) -> bytes:
+    from herocloud.kits import pipes
+
+    return pipes.read(descriptor, MAX_BYTES + 1)
 
 
 def read_catalogue(host: Host | None) -> Source | Unusable | None:

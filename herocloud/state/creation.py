@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from herocloud.kits import durable_files, faults
+from herocloud.kits import durable_files, faults, plain_files
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.state import failures, migrating, state_files
@@ -98,6 +98,7 @@ def _sync(path: Path) -> None:
 
 
 _LENGTH = 32
+_MOST_BYTES = 64 * 1024
 
 
 def load_key(folder: Path, *, create: bool) -> bytes | None:
@@ -114,7 +115,7 @@ def load_key(folder: Path, *, create: bool) -> bytes | None:
 
 def _read(path: Path) -> bytes | None:
     try:
-        key = path.read_bytes()
+        key = plain_files.read(path, _MOST_BYTES)
     except FileNotFoundError:
         return None
     if len(key) != _LENGTH:

@@ -10,7 +10,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from herocloud.kits import moments
+from herocloud.kits import moments, plain_files
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.ids import Address, StackName
@@ -128,7 +128,7 @@ def read(folder: Path, scope: Scope = HOST) -> Holder | None:
 def read_file(path: Path) -> Holder | None:
     """Return what the record in this file says."""
     try:
-        with path.open("rb") as stream:
+        with plain_files.open_buffered(path) as stream:
             data = json.loads(stream.read(_MOST_BYTES))
         holder = Holder(**data)
     except (OSError, ValueError, TypeError):

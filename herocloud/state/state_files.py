@@ -13,6 +13,7 @@ import functools
 import os
 from pathlib import Path
 
+from herocloud.kits import plain_files
 from herocloud.kits.named_tuples import NamedTuple
 from herocloud.model.applies import HOST, Scope
 from herocloud.model.diagnostics import Diagnostic
@@ -26,6 +27,7 @@ DRAFT = "state.db.new"
 """The database while it is being made; it gets its name only when it is whole."""
 MARKER = "state.lineage"
 """Says that a database was here, so that a lost one is never taken for an empty host."""
+_MOST_BYTES = 64 * 1024
 HOLDER = "lock"
 """Who holds the lock of the host; the lock itself is on the folder, where nobody can delete it."""
 KEY = "secret.key"
@@ -129,9 +131,11 @@ def _size(path: Path) -> int | None:
 def _read_marker(folder: Path) -> str | None:
     try:
         # An empty marker still says that a state was here; whose it was, the database knows.
-        return marker(folder).read_text(encoding="utf-8", errors="replace").strip()
+        return plain_files.read(marker(folder), _MOST_BYTES).decode(errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except plain_files.NotPlain as error:
+        raise failures.refusal("state-unusable", marker(folder), error.strerror or str(error)) from error
 
 
 def _missing(folder: Path, lineage: str | None) -> Refused:

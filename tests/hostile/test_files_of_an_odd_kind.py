@@ -4,10 +4,13 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from herocloud.kits import pipes
 
 pytestmark = pytest.mark.world
 
@@ -135,3 +138,63 @@ def test_what_else_is_named_is_a_plain_file(herocloud: Any, words: tuple[str, ..
     assert "defect" not in ran.stderr
     assert ran.returncode == 1, ran
     assert "not a plain file" in ran.stderr, ran
+
+
+STACK = "stack: s\nvolumes: {v: {size: 8 MiB}}\n"
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused_after_a_while(herocloud: Any) -> None:
+    os.mkfifo(herocloud.folder / "pipe")
+    ran = run(herocloud, "validate", "-f", "./pipe")
+    assert (ran.returncode, "it is a pipe, and nobody has written to it for 10 s" in ran.stderr) == (1, True), ran
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "{run} validate -f <(cat good.yaml)",
+        "cat good.yaml | {run} validate -f /dev/stdin",
+        "cat good.yaml | {run} validate -f -",
+        "(cat good.yaml >pipe) & {run} validate -f pipe",
+    ],
+)
+def test_what_a_program_writes_is_a_stack_file(herocloud: Any, script: str) -> None:
+    os.mkfifo(herocloud.folder / "pipe")
+    (herocloud.folder / "good.yaml").write_text(STACK)
+    words = ["bash", "-c", script.format(run=f"{sys.executable} -m herocloud")]
+    ran = subprocess.run(words, cwd=herocloud.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr) == (0, ""), ran
+
+
+def test_a_pipe_that_somebody_has_open_is_read_to_its_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(pipes.NobodyWrites):
+            pipes.read(reading, 100, patience=0)
+        writing = os.open(tmp_path / "pipe", os.O_WRONLY)
+        answers: list[bytes] = []
+        reader = threading.Thread(target=lambda: answers.append(pipes.read(reading, 6, patience=0)))
+        reader.start()
+        for word in (b"one", b"two", b"three"):
+            os.write(writing, word)
+        os.close(writing)
+        reader.join()
+        assert answers == [b"onetwo"]
+    finally:
+        os.close(reading)
+
+
+@pytest.mark.parametrize("name", ["secret.key", "state.lineage", "daemon.json", "lock"])
+def test_a_pipe_in_the_data_folder_is_not_waited_for(herocloud: Any, name: str) -> None:
+    (herocloud.folder / "stack.yaml").write_text(STACK)
+    assert herocloud("apply", "-y", "-q").code == 0
+    path = herocloud.data_folder / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    ran = run(herocloud, "plan")
+    assert "defect" not in ran.stderr
+    if name in ("secret.key", "state.lineage"):
+        assert (ran.returncode, "it is not a plain file" in ran.stderr) == (1, True), ran
+    else:
+        assert ran.returncode == 0, ran

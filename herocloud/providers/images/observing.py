@@ -4,6 +4,7 @@ No process is started and nothing is opened but small files, all of them read be
 ours and is not seen, unless the state knows it; a mark without its object is something that vanished.
 """
 
+import functools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -134,12 +135,20 @@ class ImagesObserver:
 
     def _unmarked(self, kind: str, wanted: frozenset[str] | None) -> Iterator[tuple[Path, RememberedPart]]:
         """Yield what is recorded of a kind of part, and has no mark that can be read."""
-        for known in self._memory.parts():
-            if known.part.partition(".")[0] != kind or not (wanted is None or known.stack in wanted):
+        for known in self._recorded.get(kind, ()):
+            if not (wanted is None or known.stack in wanted):
                 continue
             path = self._path_of(known)
             if path is not None and path not in self._marked:
                 yield path, known
+
+    @functools.cached_property
+    def _recorded(self) -> dict[str, list[RememberedPart]]:
+        """Return what is recorded, by kind of part: each look asks for four kinds."""
+        found: dict[str, list[RememberedPart]] = {}
+        for known in self._memory.parts():
+            found.setdefault(known.part.partition(".")[0], []).append(known)
+        return found
 
     def _path_of(self, known: RememberedPart) -> Path | None:
         try:

@@ -5,14 +5,16 @@ import signal
 import time
 from pathlib import Path
 
+from herocloud.kits.jsons import Json
 from herocloud.model.errors import Permanent, Temporary
 from herocloud.providers.mycelium import api
 from herocloud.providers.mycelium.arithmetic import PublicKey
-from herocloud.providers.vmm import identity, launch
+from herocloud.providers.vmm import identity, launch, lost_keepers, supervision
 from herocloud.providers.vmm.identity import Identity
 from herocloud.providers.vmm.launch import Launch
 
 PROGRAM = "mycelium"
+RESTART = "always"
 _KEEPER_PATIENCE = 2.0
 _STEP = 0.02
 
@@ -57,6 +59,28 @@ def start(what: Launch, ours: Identity | None) -> None:
         else:
             launch.launch(what)
     launch.keep(what.record, kept=True)
+    if ours is not None and supervision.flaw_of(what.record, what.restart):
+        _give_back_keeper(what)
+
+
+def _give_back_keeper(what: Launch) -> None:
+    """Write the orders of a daemon that runs again, and put a shell beside it where its own is gone."""
+    launch.prepare(what)
+    if not launch.has_keeper(what.record) and not lost_keepers.recover(what.record) and identity.is_held(what.record):
+        launch.adopt(what)
+        until = time.monotonic() + _KEEPER_PATIENCE
+        while not launch.has_keeper(what.record) and time.monotonic() < until:
+            time.sleep(_STEP)
+    keeper = launch.keeper_of(what.record)
+    if keeper is not None:
+        # One that a signal has stopped starts nothing again.
+        identity.send(keeper, signal.SIGCONT)
+
+
+def find_flaws_of_keeper(record: Path) -> dict[str, Json]:
+    """Say how nobody would start a daemon that runs again as it is, when it ends; empty when somebody would."""
+    flaw = supervision.flaw_of(record, RESTART)
+    return {"keeper": flaw} if flaw else {}
 
 
 def is_over(record: Path) -> bool:

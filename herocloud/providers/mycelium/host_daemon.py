@@ -11,7 +11,7 @@ from herocloud.kits import listeners
 from herocloud.kits.jsons import Json
 from herocloud.model.errors import Conflict, Permanent, Temporary
 from herocloud.model.overlays import ADOPT, MANAGE, NETWORK
-from herocloud.providers.mycelium import api, arithmetic, node_interface, node_settings, own_daemon, silent_ports
+from herocloud.providers.mycelium import api, arithmetic, daemon_program, node_interface, node_settings, own_daemon, silent_ports
 from herocloud.providers.mycelium.arithmetic import PublicKey
 from herocloud.providers.mycelium.node_interface import NodeInterface
 
@@ -79,6 +79,7 @@ def find_flaws(data: Path, part: Mapping[str, object]) -> dict[str, Json]:
         flaws.update(node_interface.find_flaws(interface))
     if found.managed:
         flaws.update(own_daemon.find_flaws_of_guard(data))
+        flaws.update(daemon_program.find_flaws_of_keeper(own_daemon.record_of(data)))
     return flaws
 
 

@@ -57,7 +57,7 @@ def user_of(lineage: str, stack: str) -> str:
 def check(bridge: Bridge) -> None:
     """Refuse what cannot be: a bridge of somebody else, another /64 in use, IPv6 switched off."""
     seen = iproute.link(bridge.name)
-    if seen is not None and seen.get("ifalias") != bridge.alias and not _is_half_made(seen, bridge):
+    if seen is not None and seen.get("ifalias") != bridge.alias and not _is_without_mark(seen, bridge):
         raise Conflict(f"an interface `{bridge.name}` exists and carries no mark of herocloud, so it is left alone; rename or remove it")
     if iproute.read_setting(f"{_CONF}/all/disable_ipv6") != "0":
         raise Permanent("IPv6 is switched off on this host (`net.ipv6.conf.all.disable_ipv6`), and the overlay is IPv6; switch it on")
@@ -116,7 +116,7 @@ def remove(bridge: Bridge, user: str) -> None:
 
 def _remove_bridge(bridge: Bridge) -> None:
     seen = iproute.link(bridge.name)
-    if seen is None or (seen.get("ifalias") != bridge.alias and not _is_half_made(seen, bridge)):
+    if seen is None or (seen.get("ifalias") != bridge.alias and not _is_without_mark(seen, bridge)):
         return
     refuse_ports(bridge)
     iproute.remove("link", "del", bridge.name)
@@ -135,7 +135,9 @@ def find_flaws(bridge: Bridge, user: str) -> dict[str, Json]:
     if seen is None:
         return {"bridge": "missing"}
     if seen.get("ifalias") != bridge.alias:
-        return {"bridge": "not marked yet" if _is_half_made(seen, bridge) else "somebody else's"}
+        if _is_half_made(seen, bridge):
+            return {"bridge": "not marked yet"}
+        return {"bridge": "with another alias" if _is_without_mark(seen, bridge) else "somebody else's"}
     odd: dict[str, Json] = {
         "bridge": None if "UP" in seen.get("flags", ()) else "down",
         "mtu": seen.get("mtu") if seen.get("mtu") != MTU else None,
@@ -154,7 +156,7 @@ def is_gone(user: str, bridge: Bridge) -> bool:
     """Return whether nothing of a user is left here."""
     table = bridge_rules.look()
     seen = iproute.link(bridge.name)
-    there = seen is not None and seen.get("ifalias") == bridge.alias
+    there = seen is not None and (seen.get("ifalias") == bridge.alias or _is_renamed(seen, bridge))
     users = _users_in(table.rules) if table is not None else set()
     if table is None or not users:
         return bridge_rules.is_forgotten(table) and not there
@@ -207,3 +209,15 @@ def _mac(bridge: Bridge) -> str:
 
 def _is_half_made(seen: dict[str, Any], bridge: Bridge) -> bool:
     return not seen.get("ifalias") and seen.get("address") == _mac(bridge)
+
+
+def _is_renamed(seen: dict[str, Any], bridge: Bridge) -> bool:
+    """Return whether somebody changed the alias of our bridge: it has the MAC of ours, and our rules are for it."""
+    alias, rules = str(seen.get("ifalias") or ""), bridge_rules.look()
+    if not alias or alias.startswith(ALIAS) or seen.get("address") != _mac(bridge) or rules is None:
+        return False
+    return bool(_users_in(rules.rules, bridge.name))
+
+
+def _is_without_mark(seen: dict[str, Any], bridge: Bridge) -> bool:
+    return _is_half_made(seen, bridge) or _is_renamed(seen, bridge)

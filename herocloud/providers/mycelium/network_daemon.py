@@ -53,7 +53,7 @@ class NetworkDaemon(NamedTuple):
         path = key_references.place(data, self.folder, key, environment, self.subnet)
         command = ["ip", "netns", "exec", self.place.name, program, "--key-file", str(path), "--tun-name", TUN, "--disable-quic"]
         command += ["--disable-peer-discovery", "--peers", f"tcp://[{self.place.near}]:{port}"]
-        what = Launch(self._record, command, Path(self.place.name), "always", {}, f"herocloud-mycelium-{self.place.cable}")
+        what = Launch(self._record, command, Path(self.place.name), daemon_program.RESTART, {}, f"herocloud-mycelium-{self.place.cable}")
         address = arithmetic.node_address(public)
         ours = self.process()
         if ours is not None and (ours.digest != jsons.digest(command) or self._is_to_be_restarted(ours, public, address)):
@@ -85,6 +85,7 @@ class NetworkDaemon(NamedTuple):
             return {"daemon_process": f"has {node.subnet}"}
         address = "" if node is None else node.own_address
         flaws = node_interface.find_lasting_flaws(self._interface(process, address), process)
+        flaws |= daemon_program.find_flaws_of_keeper(self._record)
         return {f"network_{name}": flaw for name, flaw in flaws.items()}
 
     @property

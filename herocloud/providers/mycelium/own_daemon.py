@@ -42,7 +42,7 @@ def manage(data: Path, ours: Identity | None, key: Path, public: PublicKey, leav
     guard(data, settings, leaving)
     write_peers(data, leaving)
     command = _command(program, data, settings, key, leaving)
-    what = Launch(record_of(data), command, Path(f"127.0.0.1:{settings.api}"), "always", {}, UNIT)
+    what = Launch(record_of(data), command, Path(f"127.0.0.1:{settings.api}"), daemon_program.RESTART, {}, UNIT)
     if ours is not None and (ours.digest != jsons.digest(command) or _is_to_be_restarted(ours, settings, public)):
         _end_for_restart(data, ours)
         ours = None

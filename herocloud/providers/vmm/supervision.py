@@ -26,7 +26,7 @@ def with_flaws(data: Path, sid: str, machine: Part) -> Part:
     if machine is None:
         return machine
     record, found = identity.record_path(data, sid), {}
-    if flaw := _flaw_of(record, str(machine["restart"])):
+    if flaw := flaw_of(record, str(machine["restart"])):
         found[powers.KEEPER] = flaw
     if identity.is_unrecorded(data, sid):
         found[powers.RECORD] = powers.RECORD_LOST
@@ -57,7 +57,8 @@ def give_back(data: Path, sid: str, machine: Part) -> None:
         _wait(lambda: not _is_unbounded(data, sid))
 
 
-def _flaw_of(record: Path, restart: str) -> str:
+def flaw_of(record: Path, restart: str) -> str:
+    """Say what is wrong with the shell that starts the process of a record again, or with what it goes by; nothing while all is well."""
     if restart == standing_orders.NEVER:
         return standing_orders.flaw(record, restart)
     if not launch.is_kept(record):
