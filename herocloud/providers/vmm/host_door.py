@@ -47,8 +47,10 @@ class HostDoor:
         self._open_because = None
 
     def _sweep(self) -> None:
-        """Remove once what the runtime folder says of VMs whose data folders were removed by hand."""
-        if not self._has_swept:
-            self._has_swept = True
+        """Remove once an hour what the runtime folder says of VMs whose data folders were removed by hand."""
+        if self._has_swept:
+            return
+        self._has_swept = True
+        if not users.has_forgotten_lately():
             users.forget_gone()
             orders.forget_gone()

@@ -11,6 +11,7 @@ went by it would take the VM's files and taps away from it.
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,6 +28,7 @@ _TAKEN = "users"
 """The folder of the numbers that are taken, in the runtime folder."""
 _ALL = 2**32 - 2
 _MOST_BYTES = 64 * 1024
+_HOUR = 3600.0
 
 
 class Range(NamedTuple):
@@ -273,6 +275,22 @@ def _take(number: int, data: Path, sid: str) -> bool:
 
 def _alone() -> AbstractContextManager[Path]:
     return folders.alone_in(_TAKEN, "chooses the user of a VM")
+
+
+def has_forgotten_lately() -> bool:
+    """Return whether somebody looked for what is gone within an hour, and note that it is done now where nobody has.
+
+    It reads a file for each VM of this host.
+    """
+    lock = _entry(0).with_name("lock")
+    try:
+        if abs(time.time() - lock.stat().st_mtime) < _HOUR:
+            return True
+        os.utime(lock)
+    except OSError:
+        # No VM of this host has got a user since it was started.
+        return False
+    return False
 
 
 def forget_gone() -> None:

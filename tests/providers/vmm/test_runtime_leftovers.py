@@ -55,8 +55,13 @@ class TestUsers:
 
         monkeypatch.setattr(loopback, "close", lambda _wanted: "")
         monkeypatch.setattr(cages, "choose_user", lambda *_words: None)
+        (entries / "lock").touch()
+        HostDoor(tmp_path / "data", None).close("v1")
+        assert (entries / str(NOBODYS)).exists(), "it was looked at within an hour"
+        os.utime(entries / "lock", (0, 0))
         HostDoor(tmp_path / "data", None).close("v1")
         assert not (entries / str(NOBODYS)).exists()
+        assert users.has_forgotten_lately()
 
     def test_two_who_want_the_number_of_one_that_is_gone_do_not_both_get_it(self, entries: Path, tmp_path: Path, monkeypatch) -> None:
         assert entries.is_dir()
