@@ -129,9 +129,13 @@ def _signals(pid: int, name: str) -> set[int]:
     return {number for number in range(1, 65) if mask >> (number - 1) & 1}
 
 
-def test_the_keeper_is_not_taken_for_a_vmm_whose_record_is_lost(stand, monkeypatch) -> None:
+def test_the_keeper_is_not_taken_for_a_vmm_whose_record_is_lost(stand, eventually, monkeypatch) -> None:
     monkeypatch.setattr(identity, "_WRITES_RECORD", -1.0)
-    vmm = stand.start("sleep", "60", beside=Beside(stand).launch)
+    beside = Beside(stand)
+    vmm = stand.start("sleep", "60", beside=beside.launch)
+    # Until then its companion is a part of it, with the same lock.
+    assert eventually(beside.running)
+    assert eventually(lambda: Path(f"/proc/{vmm.pid}/cmdline").read_bytes() == b"sleep\x0060\x00")
     keeper = _keeper(stand)
     for path in (stand.record, stand.beside("keeper")):
         path.unlink()
