@@ -40,8 +40,8 @@ class KeeperOrder(NamedTuple):
 
 
 class _Link(NamedTuple):
-    owner: int
-    """The process that started it: one that was divided from that has none."""
+    owner: tuple[int, ...]
+    """The process that started it, as one that was divided from that has none, and the namespaces that its thread was in."""
     wire: socket.socket
 
 
@@ -71,7 +71,7 @@ def start_keeper(order: KeeperOrder, lock: int) -> None:
 
 def _send(message: bytes, lock: int) -> socket.socket:
     """Send to the zygote that is there, or to a new one where that has gone; returns where the answer comes."""
-    if _links and _links[0].owner == os.getpid():
+    if _links and _links[0].owner == _owner():
         try:
             socket.send_fds(_links[0].wire, [message], [lock], socket.MSG_NOSIGNAL)
         except OSError:
@@ -79,9 +79,15 @@ def _send(message: bytes, lock: int) -> socket.socket:
             _leave()
         else:
             return _links[0].wire
-    _links[:] = [_Link(os.getpid(), _begin())]
+    _leave()
+    _links[:] = [_Link(_owner(), _begin())]
     socket.send_fds(_links[0].wire, [message], [lock], socket.MSG_NOSIGNAL)
     return _links[0].wire
+
+
+def _owner() -> tuple[int, ...]:
+    """Return who may use what is started now: a VM comes to be in the namespaces of the thread that asks for it."""
+    return (os.getpid(), *(os.stat(f"/proc/thread-self/ns/{kind}").st_ino for kind in ("net", "mnt")))  # noqa: PTH116  (per start)
 
 
 @atexit.register

@@ -20,6 +20,7 @@ from herocloud.providers.vmm import identity, launch, zygote_link
 from tests.providers.vmm.test_pairs import Beside
 
 _CHILD_SUBREAPER = 36
+_NEW_NETWORK = 0x40000000
 _ZYGOTE = "herocloud-zygote"
 
 
@@ -42,7 +43,7 @@ def beginning(adopting: None, eventually: Any, monkeypatch: pytest.MonkeyPatch) 
     begun: list[psutil.Process] = []
 
     def begin() -> psutil.Process:
-        zygote_link._links[:] = [zygote_link._Link(os.getpid(), zygote_link._begin())]
+        zygote_link._links[:] = [zygote_link._Link(zygote_link._owner(), zygote_link._begin())]
         begun.append(eventually(lambda: next((one for one in _zygotes() if one not in begun), None)))
         return begun[-1]
 
@@ -127,6 +128,23 @@ def _signals(pid: int, name: str) -> set[int]:
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(f"{name}:"))
     mask = int(line.split()[1], 16)
     return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
+@pytest.mark.root
+def test_a_vmm_is_in_the_namespace_of_the_thread_that_starts_it(stand, beginning) -> None:
+    beginning()
+    seen: list[tuple[str, str]] = []
+
+    def start() -> None:
+        assert ctypes.CDLL(None, use_errno=True).unshare(_NEW_NETWORK) == 0, "no network namespace"
+        vmm = stand.start("sleep", "60", beside=Beside(stand).launch)
+        seen.append((os.readlink("/proc/thread-self/ns/net"), os.readlink(f"/proc/{vmm.pid}/ns/net")))  # noqa: PTH115  (no file lies there)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    [(own, its)] = seen
+    assert own == its != os.readlink("/proc/self/ns/net")  # noqa: PTH115
 
 
 def test_the_keeper_is_not_taken_for_a_vmm_whose_record_is_lost(stand, eventually, monkeypatch) -> None:
@@ -260,7 +278,7 @@ def test_one_that_can_make_no_keeper_is_told_and_starts_nothing(stand, monkeypat
             if answer:
                 theirs.send(answer)
 
-    monkeypatch.setattr(zygote_link, "_links", [zygote_link._Link(os.getpid(), ours)])
+    monkeypatch.setattr(zygote_link, "_links", [zygote_link._Link(zygote_link._owner(), ours)])
     refusing = threading.Thread(target=refuse)
     refusing.start()
     what = stand.order("sleep", "60", beside=Beside(stand).launch)
