@@ -81,17 +81,26 @@ def test_the_keeper_is_the_vmms_parent_and_has_nothing_of_who_started_it(stand, 
     assert psutil.Process(vmm.pid).ppid() == keeper.pid == os.getsid(keeper.pid)
     assert os.getsid(keeper.pid) != os.getsid(0)
     assert psutil.Process(keeper.pid).cmdline()[:2] == ["herocloud-keeper", str(stand.record)]
-    open_files = {number: Path(f"/proc/{keeper.pid}/fd/{number}").readlink() for number in os.listdir(f"/proc/{keeper.pid}/fd")}  # noqa: PTH208
     log = stand.beside("log")
-    assert open_files == {"0": Path(os.devnull), "1": log, "2": log, "9": stand.beside("lock")}
+    assert _open_files(keeper.pid) == {"0": Path(os.devnull), "1": log, "2": log, "9": stand.beside("lock")}
     companion = eventually(lambda: identity.read(stand.record.with_name("process-beside")))
+    assert eventually(lambda: Path(f"/proc/{vmm.pid}/cmdline").read_bytes() == b"sleep\x0060\x00")
     for process in (vmm.pid, keeper.pid, companion.pid):
         words = Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
         assert [word for word in words if word and not word.startswith("LC_CTYPE=")] == [token]
         assert Path(f"/proc/{process}/cwd").readlink() == Path("/")
-        assert str(tmp_path / "secret") not in {str(path.readlink()) for path in Path(f"/proc/{process}/fd").iterdir()}
+        assert tmp_path / "secret" not in _open_files(process).values()
     words = psutil.Process(companion.pid).cmdline()
     assert [word for word in words if word][-3:-1] == [str(launch.folders.orders_path(stand.record)), str(stand.record)]
+
+
+def _open_files(pid: int) -> dict[str, Path]:
+    """Return what a process has open; one that just begins closes some of it meanwhile."""
+    found = {}
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[path.name] = path.readlink()
+    return found
 
 
 @pytest.mark.parametrize("script", ["exit 0", "exit 3", "exit 255", "kill -TERM $$", "kill -KILL $$", "kill -HUP $$"])
