@@ -275,10 +275,13 @@ def _obey(made: Any, commands: str, guard: str = "") -> None:
 
 
 @pytest.mark.parametrize("what", NETWORK)
-def test_drift_of_a_network_is_seen_by_its_field_and_mended(made: Any, what: str) -> None:
+def test_drift_of_a_network_is_seen_by_its_field_and_mended(made: Any, until: Any, what: str) -> None:
     commands, drift = NETWORK[what]
     clean = made.dump()
     _obey(made, commands)
+    if "nud noarp" in commands:
+        # The kernel forgets it again when it comes to know that the bridge has no carrier, up to a second after that was made.
+        until(lambda: _obey(made, commands) or made.part("network.lan", "network") == {**made.lan, **drift})
     seen = made.part("network.lan", "network")
     assert seen == {**made.lan, **drift}
     made.perform("network.update", "network.lan", "network", seen, made.lan)
