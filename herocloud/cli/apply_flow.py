@@ -209,7 +209,7 @@ def open_streams(call: Call, into: Path | None) -> Iterator[Streams]:
 
 
 def run_in_one_stream(call: Call, into: Path | None, work: Callable[[Call], int]) -> int:
-    """Let everything that a command runs write into one stream, whose lines are numbered through; returns the exit code."""
+    """Run a command whose output is one stream with one count of lines, whatever it runs on the way; returns the exit code."""
     with open_streams(call, into) as streams:
         try:
             return work(call._replace(stream=streams.stream))
