@@ -10,12 +10,14 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import hypothesis
 import pytest
+
+from herocloud.kits import processors
 
 # A suite that passes on a fresh clone passes there tomorrow too: the same examples every time, and no verdict about how busy the machine
 # is. `HYPOTHESIS_PROFILE=explore` goes looking for new ones.
@@ -204,3 +206,16 @@ def settle(tmp_path: Path) -> Callable[[str], str]:
 def repository() -> Path:
     """Return the root of the checkout."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def shared_processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Keep the threads of the tests on one processor, as a daemon keeps its own; returns its number."""
+    given = os.sched_getaffinity(os.getpid())
+    if len(given) < 2:
+        pytest.skip("this host has one processor")
+    monkeypatch.setattr(processors.places, "given", None)
+    monkeypatch.setattr(processors.places, "together", frozenset())
+    processors.keep_together([min(given)])
+    yield min(given)
+    processors.keep_together(given)

@@ -7,7 +7,9 @@ would hang an apply with it. subprocess alone would do, and every caller would f
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import IO, NamedTuple
+
+from herocloud.kits import processors
 
 _SHOWN = 2000
 """Characters of output that an error shows; the whole stays in its fields."""
@@ -55,17 +57,18 @@ def run(
     this one's terminal and its signals.
     """
     try:
-        ended = subprocess.run(
-            cmd,
-            **({"stdin": stdin} if isinstance(stdin, int) else {"input": stdin}),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            env=environment,
-            check=False,
-            start_new_session=apart,
-        )
+        with processors.everywhere():
+            ended = subprocess.run(
+                cmd,
+                **({"stdin": stdin} if isinstance(stdin, int) else {"input": stdin}),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+                env=environment,
+                check=False,
+                start_new_session=apart,
+            )
     except subprocess.TimeoutExpired as error:
         raise CommandError(
             cmd, None, _text(error.stdout), f"still running after {timeout:g} s, and was killed\n{_text(error.stderr)}"
@@ -75,6 +78,12 @@ def run(
     if ended.returncode not in codes:
         raise CommandError(cmd, ended.returncode, ended.stdout, ended.stderr)
     return Ran(ended.stdout, ended.stderr)
+
+
+def start(cmd: Sequence[str], *, stdout: IO[bytes] | int, stderr: IO[bytes] | int) -> "subprocess.Popen[bytes]":
+    """Start a program that reads nothing and return at once, for who follows what it does; raises OSError."""
+    with processors.everywhere():
+        return subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
 
 
 def _text(output: bytes | str | None) -> str:

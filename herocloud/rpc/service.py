@@ -33,6 +33,7 @@ from herocloud.rpc import (
     error_answers,
     method_table,
     metrics,
+    own_processor,
     recovery,
     systemd,
     tcp,
@@ -371,12 +372,13 @@ async def _run(service: Service, bound: Listeners, environment: Mapping[str, str
         loop.add_signal_handler(number, stop.set)
 
     _set_apart_what_stays()
-    watchdog = asyncio.create_task(_feed_watchdog(environment))
+    tasks = [asyncio.create_task(_feed_watchdog(environment)), asyncio.create_task(own_processor.stay_on_one())]
     try:
         await service.serve(bound, stop, lambda: systemd.notify("READY=1", environment))
     finally:
         systemd.notify("STOPPING=1", environment)
-        watchdog.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 async def _feed_watchdog(environment: Mapping[str, str]) -> None:

@@ -1,6 +1,8 @@
 """Real guests that end by themselves: a killed one comes back by its policy, one that powers itself off stays off, and both are said."""
 
 import http.client
+import json
+import os
 import signal
 import socket
 import tempfile
@@ -122,6 +124,20 @@ def test_without_a_daemon_a_guest_comes_back_too_and_the_next_daemon_says_so(wat
     waiting(lambda: watched.is_back("killed", former), "the guest to come back")
     watched.start()
     waiting(lambda: len(watched.said("vm_restarted", "killed")) > before, "the restart to be said")
+
+
+def test_a_guest_that_a_daemon_starts_may_run_on_all_processors(watched: Watched, waiting: Any) -> None:
+    given = os.sched_getaffinity(os.getpid())
+    if len(given) > 1:
+        daemon = json.loads((watched.site.data / "daemon.json").read_text())["pid"]
+        waiting(lambda: len(os.sched_getaffinity(daemon)) == 1, "the threads of the daemon to share a processor")
+    former = watched.record("killed")
+    watched.site.done("vm", "restart", "killed")
+    waiting(lambda: watched.is_back("killed", former), "the guest to be started again")
+    for part in ("", ".keeper"):
+        threads = Path(f"/proc/{watched.record('killed', part).pid}/task").iterdir()
+        assert [os.sched_getaffinity(int(thread.name)) == given for thread in threads], part
+    watched.site.done("vm", "wait", "killed", "--timeout", "3min")
 
 
 def test_where_process_and_shell_were_killed_the_daemon_starts_the_guest(watched: Watched, waiting: Any) -> None:

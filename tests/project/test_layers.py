@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -53,6 +54,19 @@ def _imports(module: str, source: str) -> Iterator[str]:
             for alias in node.names:
                 yield f"{node.module}.{alias.name}"
                 yield f"{node.module}"
+
+
+_STARTERS = re.compile(
+    r"\bsubprocess\.(run|Popen|call|check_call|check_output)\(|create_subprocess_|\bos\.(system|popen|spawn\w+)\(|multiprocessing"
+)
+_START_PROGRAMS = {"subprocesses.py", "daemon_process.py", "generation.py"}
+"""A command starts a daemon itself, and the tool that generates the client a formatter: neither is a daemon with threads."""
+
+
+def test_programs_are_started_in_one_place(root: Path) -> None:
+    """Whatever a daemon started elsewhere would share the one processor of its threads for good, a VMM among them."""
+    paths = (root / "herocloud").rglob("*.py")
+    assert {path.name for path in paths if _STARTERS.search(path.read_text(encoding="utf-8"))} == _START_PROGRAMS
 
 
 def find_circle(sources: dict[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from herocloud.kits import sizes
+from herocloud.kits import processors, sizes
 from herocloud.kits.jsons import Json, Part
 from herocloud.model import guest_agreement
 from herocloud.model.errors import Permanent, Temporary
@@ -80,7 +80,7 @@ def settle(talk: Talk, target: Part, *, revived: bool = False) -> queries.Look:
         limits = command_line.limits_of(target["root"]["rate"])
         if limits != {name: int(seen.limits.get(name) or 0) for name in limits}:
             talk.ask("qom-set", path=f"/objects/{command_line.LIMITS}", property="limits", value=limits)
-    everywhere = os.sched_getaffinity(os.getpid())
+    everywhere = processors.whole()
     for cpu in seen.cpus:
         wanted = queries.wanted_processors(target, int(cpu["cpu-index"]))
         thread = int(cpu["thread-id"])

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import subprocesses
 from herocloud.providers.qemu import trial_guest
 from herocloud.providers.vmm import identity
 
@@ -105,11 +106,8 @@ def _run(program: str, rom: Path, accelerator: list[str], budget: float) -> _Run
     log = rom.with_name("log")
     with log.open("wb") as said:
         try:
-            process = subprocess.Popen(
-                [*([guard, "--pdeathsig", "KILL"] if guard else []), *command],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
+            process = subprocesses.start(
+                [*([guard, "--pdeathsig", "KILL"] if guard else []), *command], stdout=subprocess.DEVNULL, stderr=said
             )
         except OSError as error:
             return _Run(None, 0.0, f"cannot be started: {error.strerror}")

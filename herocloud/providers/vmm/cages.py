@@ -9,7 +9,6 @@ made.
 import functools
 import os
 import stat
-import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from herocloud.kits import subprocesses
 from herocloud.kits.jsons import Part
 from herocloud.providers.vmm import control_groups, folders, namespace_filter, program_files, users
 from herocloud.providers.vmm.control_groups import Limits
@@ -192,9 +192,10 @@ def _can_mount() -> bool:
     stage = folders.make_orders_folder()
     words = ["unshare", "--mount", "--ipc", "--uts", "--propagation", "private", "mount", "-t", "tmpfs", "tmpfs", str(stage)]
     try:
-        return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
+        subprocesses.run(words, timeout=10)
+    except subprocesses.CommandError:
         return False
+    return True
 
 
 def obstacle(data: Path) -> str | None:

@@ -12,12 +12,11 @@ import fcntl
 import os
 import stat
 import struct
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from herocloud.kits import durable_files, jsons, plain_files
+from herocloud.kits import durable_files, jsons, plain_files, subprocesses
 from herocloud.model.errors import Permanent
 from herocloud.providers.vmm import folders, identity, jail_command, users
 from herocloud.providers.vmm.users import User
@@ -196,9 +195,10 @@ def _viewer(data: Path, sid: str) -> int | None:
 
 def _door(*words: str) -> None:
     command = jail_command.words(*words, program=jail_command.DOOR)
-    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE, check=False)
-    if ran.returncode != 0:
-        raise Permanent(f"the VMM cannot be shown `{words[2]}`: {ran.stderr.strip()}")
+    try:
+        subprocesses.run(command, timeout=_PATIENCE)
+    except subprocesses.CommandError as error:
+        raise Permanent(f"the VMM cannot be shown `{words[2]}`: {error.stderr.strip()}") from error
 
 
 # The note.

@@ -58,7 +58,7 @@ def run(command: Sequence[str], files: Files, bounds: Bounds, *, timeout: float)
 def stream(command: Sequence[str], files: Files, bounds: Bounds) -> Iterator[bytes]:
     """Yield what a program writes to its standard output; raises CommandError when it fails."""
     with _prepared(command, files, bounds) as words:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocesses.start(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if process.stdout is None or process.stderr is None:
             raise AssertionError
         try:

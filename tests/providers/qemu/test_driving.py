@@ -3,9 +3,11 @@
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
+from herocloud.kits import processors
 from herocloud.model.errors import Conflict, Permanent
 from herocloud.providers.ownership import read_owner
 from herocloud.providers.qemu import boot as qemu_boot
@@ -113,6 +115,21 @@ def test_limits_and_pinning_are_in_force_from_the_first_instruction(bench, machi
     part = machine(affinity=[[0]], root={"direct": False, "rate": {"bandwidth": 1_000_000, "burst": None, "iops": None}})
     _life(bench, part)
     assert bench.see()["machine"] == part
+
+
+def _masks(bench) -> list[set[int]]:
+    return [os.sched_getaffinity(int(thread.name)) for thread in Path(f"/proc/{bench.process.pid}/task").iterdir()]
+
+
+@pytest.mark.usefixtures("shared_processor")
+def test_a_machine_may_run_on_all_processors_whoever_starts_and_changes_it(bench, machine) -> None:
+    _life(bench, machine(vcpus=2))
+    first = _masks(bench)
+    assert first == [processors.whole()] * len(first)
+    bench.do("vm.update", machine(vcpus=2), machine(vcpus=2, affinity=[[0], []]))
+    bench.do("vm.update", machine(vcpus=2, affinity=[[0], []]), machine(vcpus=2))
+    after = _masks(bench)
+    assert after == [processors.whole()] * len(after)
 
 
 def test_a_root_disk_grows_under_a_running_machine(bench, machine, mib) -> None:
