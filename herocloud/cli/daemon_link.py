@@ -25,7 +25,7 @@ from herocloud.operations.callers import Handed, HandedRest, How, Ran, Tell
 
 if TYPE_CHECKING:
     from herocloud.rpc.client import Client
-    from herocloud.rpc.daemon_process import Process
+    from herocloud.rpc.daemon.daemon_process import Process
 
 RECORD = "daemon.json"
 OFF = "HEROCLOUD_DAEMON"
@@ -88,8 +88,8 @@ class Link:
         return self._carry(_Order({"options": options}, rest.plan, handed.finished), how)
 
     def _carry(self, order: "_Order", how: How) -> Ran | None:
-        from herocloud.rpc import daemon_process
         from herocloud.rpc.client import Client
+        from herocloud.rpc.daemon import daemon_process
 
         process = daemon_process.find(self._folder)
         first = None if process is None else _first_event(process, how)
@@ -141,9 +141,9 @@ class Link:
 
 def _first_event(process: "Process", how: How) -> int | None:
     """Return the number of the next event of a daemon that takes plans from here; nothing for one that does not."""
-    from herocloud.rpc import daemon_process
     from herocloud.rpc.client import Client
     from herocloud.rpc.client.call_errors import ClientError, ConnectionLost
+    from herocloud.rpc.daemon import daemon_process
 
     try:
         with Client(process.socket, timeout=silent_daemon.ANSWER_SECONDS) as client:

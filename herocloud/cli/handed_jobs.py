@@ -40,7 +40,7 @@ class Patience:
 
     def spend(self, error: "ClientError") -> None:
         """Wait a moment; raises Refused once it took too long."""
-        from herocloud.rpc import daemon_process
+        from herocloud.rpc.daemon import daemon_process
 
         now = time.monotonic()
         silent = daemon_process.find(self._folder)
@@ -56,8 +56,8 @@ def hand_over(client: "Client", method: str, params: Mapping[str, Any], folder: 
     """Hand a call to the daemon of a data folder, and return its job; nothing if no daemon took it. Raises the daemon's refusals."""
     import secrets
 
-    from herocloud.rpc import daemon_process
     from herocloud.rpc.client.call_errors import CallError, ConnectionLost, NoDaemon
+    from herocloud.rpc.daemon import daemon_process
 
     key = secrets.token_hex(16)
     lost = False

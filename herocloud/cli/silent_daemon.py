@@ -42,7 +42,7 @@ def _leave_when_asked(folder: Path, interrupts: "Interrupts", client: "Client", 
 
 
 def _is_silent(folder: Path) -> bool:
-    from herocloud.rpc import daemon_process
+    from herocloud.rpc.daemon import daemon_process
     from herocloud.state import holders
 
     process = daemon_process.find(folder)
@@ -63,7 +63,7 @@ def watched(folder: Path, note: Callable[[str], None]) -> Iterator[None]:
 
 
 def _watch(folder: Path, note: Callable[[str], None], done: threading.Event) -> None:
-    from herocloud.rpc import daemon_process
+    from herocloud.rpc.daemon import daemon_process
 
     silent = False
     while not done.wait(ANSWER_SECONDS):

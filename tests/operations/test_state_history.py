@@ -10,7 +10,8 @@ from herocloud.model.errors import Refused
 from herocloud.operations import leftovers, lookups, record_edits, state_history
 from herocloud.operations.inputs import Sources
 from herocloud.plan import lost_data
-from herocloud.rpc import chores, work
+from herocloud.rpc.jobs import work
+from herocloud.rpc.supervision import chores
 from herocloud.state import old_history
 from tests.rpc.conftest import Daemon, make_folder
 

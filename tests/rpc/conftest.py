@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from herocloud.rpc import daemon_sockets, service
-from herocloud.rpc.service import Service, Settings
+from herocloud.rpc.daemon.service import Service, Settings
+from herocloud.rpc.methods import all_methods
+from herocloud.rpc.wire import daemon_sockets
 
 HOST_FILE = """\
 name: example
@@ -177,4 +178,4 @@ def shared() -> Iterator[Daemon]:
 
 @pytest.fixture(scope="session")
 def document() -> dict[str, Any]:
-    return service.openrpc()
+    return all_methods.openrpc()

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from herocloud.rpc.admission_gate import AdmissionGate
+from herocloud.rpc.jobs.admission_gate import AdmissionGate
 
 LONG = 3600.0
 

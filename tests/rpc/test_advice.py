@@ -10,7 +10,7 @@ import pytest
 from herocloud.cli import command_table
 from herocloud.model.errors import Locked
 from herocloud.providers.simulator import world
-from herocloud.rpc import advice
+from herocloud.rpc.calls import advice
 from herocloud.rpc.client import Client
 from herocloud.rpc.client.error_types import WrongState
 from herocloud.state import locking

@@ -9,7 +9,7 @@ import pytest
 
 from herocloud.operations import host_boot
 from herocloud.providers.simulator import world
-from herocloud.rpc import boot_run
+from herocloud.rpc.supervision import boot_run
 from herocloud.state import holders
 
 STACK = """\

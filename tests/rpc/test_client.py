@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import generation
 from herocloud.rpc.client import AsyncClient, CallError, Client, ConnectionLost, JobFailed, NoDaemon, error_types, wire
+from herocloud.rpc.methods import generation
 
 ROOT = Path(__file__).parents[2]
 

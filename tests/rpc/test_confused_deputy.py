@@ -10,7 +10,7 @@ import pytest
 
 from herocloud.providers import drivers
 from herocloud.providers.seam import Driver, ProviderContext
-from herocloud.rpc import peer_identity
+from herocloud.rpc.wire import peer_identity
 
 VM = "stack: shop\nimages:\n  tiny: {kernel: ./vmlinuz}\nvms:\n  front:\n    image: tiny\n    memory: 1 GiB\n"
 SENT = {"vmlinuz": "a kernel"}

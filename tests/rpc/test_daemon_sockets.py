@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import daemon_process, systemd, unix_socket
 from herocloud.rpc.client import Client
+from herocloud.rpc.daemon import daemon_process
+from herocloud.rpc.wire import systemd, unix_socket
 
 SECONDS = 60.0
 

@@ -16,7 +16,7 @@ from herocloud.model.ids import Address
 from herocloud.operations import deployment
 from herocloud.providers.seam import Work
 from herocloud.providers.simulator.driving import SimulatorDriver
-from herocloud.rpc import dispatch
+from herocloud.rpc.methods import dispatch
 from herocloud.state import locking
 
 

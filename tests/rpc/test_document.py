@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 import referencing
 
-from herocloud.rpc import endpoints, error_codes
+from herocloud.rpc.calls import error_codes
+from herocloud.rpc.wire import endpoints
 
 ROOT = Path(__file__).parents[2]
 META_SCHEMA = ROOT.parent / "shared" / "reference" / "openrpc-meta-schema.json"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from herocloud.rpc import uploads
+from herocloud.rpc.jobs import uploads
 
 FORMS = {
     "json": lambda name: json.dumps({"stack": name}),

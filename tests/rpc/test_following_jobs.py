@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import daemon_file
 from herocloud.rpc.client import AsyncClient, CallError, Client, ConnectionLost, NoDaemon
-from herocloud.rpc.daemon_store import NewEvent
+from herocloud.rpc.store import daemon_file
+from herocloud.rpc.store.daemon_store import NewEvent
 from tests.rpc.test_killing import Processes
 
 SECONDS = 60.0

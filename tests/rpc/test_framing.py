@@ -8,8 +8,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from herocloud.rpc import framing
-from herocloud.rpc.error_codes import INVALID_REQUEST, PARSE_ERROR
+from herocloud.rpc.calls import framing
+from herocloud.rpc.calls.error_codes import INVALID_REQUEST, PARSE_ERROR
 
 IDS = st.one_of(
     st.none(),

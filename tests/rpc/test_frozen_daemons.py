@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import daemon_process
+from herocloud.rpc.daemon import daemon_process
 from herocloud.state import holders
 from tests.rpc.places import HOST, Place
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import daemon_file
+from herocloud.rpc.store import daemon_file
 from herocloud.state.write_queue import WriteQueue
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from herocloud.operations import plan_files
-from herocloud.rpc import error_codes, service
+from herocloud.rpc.calls import error_codes
+from herocloud.rpc.methods import all_methods
 
 CASES = int(os.environ.get("HEROCLOUD_FUZZ_CASES", "60"))
 """Inputs for each method; set HEROCLOUD_FUZZ_CASES to thousands for a campaign."""
@@ -66,9 +67,9 @@ def state(shared: Any) -> Any:
 CHANGING = {"deploy_vm", "node_register", "apply_plan", "run_plan", "undo", "resume_stack", "destroy_stack"}
 
 
-@pytest.mark.parametrize("name", [method["name"] for method in service.openrpc()["methods"]])
+@pytest.mark.parametrize("name", [method["name"] for method in all_methods.openrpc()["methods"]])
 def test_wrong_inputs_give_errors_that_say_what_is_wrong(state: Any, name: str) -> None:
-    method = next(found for found in service.openrpc()["methods"] if found["name"] == name)
+    method = next(found for found in all_methods.openrpc()["methods"] if found["name"] == name)
     chance = random.Random(name)
     before = state.service.desk.recorded.serial
     declared = {error["code"] for error in method["errors"]} | {-32602}

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import connection_places, peer_identity
 from herocloud.rpc.client import Client
 from herocloud.rpc.client.call_errors import ClientError
-from herocloud.rpc.connection_places import Places
+from herocloud.rpc.wire import connection_places, peer_identity
+from herocloud.rpc.wire.connection_places import Places
 
 SECONDS = 60.0
 HEALTH = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from herocloud.apply import directions
-from herocloud.rpc import daemon_process, unix_socket
 from herocloud.rpc.client import Client, ConnectionLost, JobFailed, NoDaemon
 from herocloud.rpc.client.error_types import Blocked, WrongState
+from herocloud.rpc.daemon import daemon_process
+from herocloud.rpc.wire import unix_socket
 from herocloud.state import store
 
 SECONDS = 60.0

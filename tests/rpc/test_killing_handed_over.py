@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from herocloud.operations import lookups
-from herocloud.rpc import daemon_process, unix_socket
+from herocloud.rpc.daemon import daemon_process
+from herocloud.rpc.wire import unix_socket
 from tests.rpc.places import HOST, Place, normal
 
 SECONDS = 60.0

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from herocloud.rpc.client import AsyncClient, Client, ConnectionLost
-from herocloud.rpc.daemon_store import DaemonStore, NewEvent
-from herocloud.rpc.event_log import EventLog
+from herocloud.rpc.store.daemon_store import DaemonStore, NewEvent
+from herocloud.rpc.store.event_log import EventLog
 
 SECONDS = 30.0
 Call = Callable[..., Any]

@@ -14,7 +14,7 @@ import pytest
 
 from herocloud.apply.workers import Attempt
 from herocloud.model.plans import Plan
-from herocloud.rpc import allocator, daemon_process, service
+from herocloud.rpc.daemon import allocator, daemon_process, service
 
 SECONDS = 30
 

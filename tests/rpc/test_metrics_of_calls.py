@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from herocloud.rpc.call_counts import BOUNDS, CallCounts
+from herocloud.rpc.calls.call_counts import BOUNDS, CallCounts
 
 
 def lines(daemon: Any) -> list[str]:

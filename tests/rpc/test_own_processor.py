@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import own_processor
-from herocloud.rpc.own_processor import Reading
+from herocloud.rpc.daemon import own_processor
+from herocloud.rpc.daemon.own_processor import Reading
 from tests.rpc.places import HOST, Place
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import advice
+from herocloud.rpc.calls import advice
 
 SECONDS = 60
 SHOP = "stack: shop\nvms: {web: {image: tiny}}\n"

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from herocloud.rpc import job_runs, service
+from herocloud.rpc.jobs import job_runs
+from herocloud.rpc.methods import all_methods
 
 SECRET = "correct horse"
 NAME = "treasure"
@@ -44,7 +45,7 @@ def test_an_export_tells_it_from_nothing_as_little_as_other_methods_do(hidden: A
 @pytest.mark.parametrize("secret", [{}, {"secret": "wrong"}, {"secret": ""}])
 def test_no_method_tells_of_it_without_the_secret(hidden: Any, secret: dict[str, str]) -> None:
     digest = hidden.service.desk.secrets.digest(SECRET)
-    for method in service.openrpc()["methods"]:
+    for method in all_methods.openrpc()["methods"]:
         params = arguments(method, hidden.sid, hidden.job)
         if any(parameter["name"] == "secret" for parameter in method["params"]):
             params |= secret

@@ -14,8 +14,9 @@ from herocloud.model.applies import Caller, Scope
 from herocloud.operations import admission
 from herocloud.operations.callers import How
 from herocloud.providers.simulator.driving import SimulatorDriver
-from herocloud.rpc import chores, daemon_file, snapshot_schedules
-from herocloud.rpc.daemon_store import DaemonStore, StoredSchedule
+from herocloud.rpc.store import daemon_file
+from herocloud.rpc.store.daemon_store import DaemonStore, StoredSchedule
+from herocloud.rpc.supervision import chores, snapshot_schedules
 
 HOUR = 3600
 STACK = """\
@@ -247,7 +248,7 @@ def test_while_somebody_works_on_the_vm_it_waits(clocked: Clocked, folder: Path,
 
     monkeypatch.setattr(SimulatorDriver, "perform", busy)
     from herocloud.operations import apply, power
-    from herocloud.rpc import work
+    from herocloud.rpc.jobs import work
 
     planned = power.plan_power(folder, power.Wanted("pause", "vm.db", "shop"))
     how = work.how_for_edit(clocked.daemon.service.desk, "pause")

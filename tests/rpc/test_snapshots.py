@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from herocloud.operations import record_edits
-from herocloud.rpc import work
 from herocloud.rpc.client import Client, JobFailed, error_types
+from herocloud.rpc.jobs import work
 
 SECRET = "correct horse"
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from herocloud.model.errors import Refused
-from herocloud.rpc import daemon_process, tcp, wrong_tokens
 from herocloud.rpc.client import AsyncClient, Client, NoDaemon, NotLetIn
+from herocloud.rpc.daemon import daemon_process
+from herocloud.rpc.wire import tcp, wrong_tokens
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 

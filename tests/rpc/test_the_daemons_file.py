@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import daemon_file
+from herocloud.rpc.store import daemon_file
 
 FILES = (daemon_file.FILE, f"{daemon_file.FILE}-wal", f"{daemon_file.FILE}-shm")
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from herocloud.rpc import error_codes
+from herocloud.rpc.calls import error_codes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "daemon.md").read_text(encoding="utf-8")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import method_table
-from herocloud.rpc.method_table import Example, declare
+from herocloud.rpc.calls import method_table
+from herocloud.rpc.calls.method_table import Example, declare
 
 NOTHING = Example({}, None)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from herocloud.operations import host_shutdown
-from herocloud.rpc import units
+from herocloud.rpc.daemon import units
 
 # Each of these gives a service mounts of its own, so that network namespaces that it names are seen by nobody else.
 _MOUNTS = ("ProtectHome", "ProtectSystem", "ProtectKernelLogs", "ProtectKernelTunables", "ProtectControlGroups", "ProtectHostname",

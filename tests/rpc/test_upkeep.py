@@ -14,7 +14,9 @@ from herocloud.providers.restart_events import RestartEvent
 from herocloud.providers.seam import Work
 from herocloud.providers.simulator import world
 from herocloud.providers.simulator.driving import SimulatorDriver
-from herocloud.rpc import chores, desk, restarts, systemd
+from herocloud.rpc.jobs import desk
+from herocloud.rpc.supervision import chores, restarts
+from herocloud.rpc.wire import systemd
 from herocloud.state import holders
 
 SECONDS = 60.0

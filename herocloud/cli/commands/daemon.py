@@ -8,7 +8,7 @@ from typing import Annotated
 
 from herocloud.cli import entry, exit_codes, flags, presentation
 from herocloud.cli.command import BadValue, Call
-from herocloud.rpc import daemon_process
+from herocloud.rpc.daemon import daemon_process
 
 Socket = Annotated[
     Path | None, flags.option("--socket", metavar="PATH", help="Where it listens; rpc.sock in the runtime folder by default.")

@@ -1,1 +1,1 @@
-"""The methods of the daemon by group, each a plain function that calls `operations/`. `service` makes the table of them."""
+"""The methods of the daemon by group, plain functions that call `operations/`; what they answer, and the document of them."""

@@ -20,13 +20,14 @@ from herocloud.operations import snapshot_requests as snapshots
 from herocloud.operations.clone_requests import CloneWanted
 from herocloud.operations.passing_snapshots import Passing
 from herocloud.operations.stack_plans import Planned
-from herocloud.rpc import error_answers, infos, work
-from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, Wait
-from herocloud.rpc.desk import Desk, secret_of
-from herocloud.rpc.error_codes import DOES_NOT_FIT, IMAGE_ERROR, SLICE_IN_USE, RpcError
-from herocloud.rpc.job_runs import Request, Run, Subject
-from herocloud.rpc.method_table import Example, Method, declare
-from herocloud.rpc.methods import snapshot_methods
+from herocloud.rpc.calls import error_answers
+from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, IMAGE_ERROR, SLICE_IN_USE, RpcError
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs import work
+from herocloud.rpc.jobs.desk import Desk, secret_of
+from herocloud.rpc.jobs.job_runs import Request, Run, Subject
+from herocloud.rpc.methods import infos, snapshot_methods
+from herocloud.rpc.methods.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, Wait
 from herocloud.rpc.methods.snapshot_methods import NAME
 from herocloud.rpc.methods.vm_methods import _JOB, CHANGING, Name, require_name
 

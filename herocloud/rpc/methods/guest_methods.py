@@ -10,13 +10,14 @@ from herocloud.model.ids import Address, StackName
 from herocloud.model.worlds import Record
 from herocloud.operations import guests, labels, lookups
 from herocloud.providers import registry
-from herocloud.rpc import error_answers, work
-from herocloud.rpc.answers import AttachInfo, ExecInfo, LogLines, MigratedSecret, Secret, Sid
-from herocloud.rpc.desk import Desk, secret_of
-from herocloud.rpc.error_codes import BLOCKED, CANCELLED, HYPERVISOR_UNAVAILABLE, LOCKED, NOT_FOUND, TIMED_OUT, WRONG_STATE
-from herocloud.rpc.job_marks import SECRET_LABEL
-from herocloud.rpc.job_runs import Request, Run, Subject
-from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.calls import error_answers
+from herocloud.rpc.calls.error_codes import BLOCKED, CANCELLED, HYPERVISOR_UNAVAILABLE, LOCKED, NOT_FOUND, TIMED_OUT, WRONG_STATE
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs import work
+from herocloud.rpc.jobs.desk import Desk, secret_of
+from herocloud.rpc.jobs.job_marks import SECRET_LABEL
+from herocloud.rpc.jobs.job_runs import Request, Run, Subject
+from herocloud.rpc.methods.answers import AttachInfo, ExecInfo, LogLines, MigratedSecret, Secret, Sid
 
 MOST_OUTPUT = 1024 * 1024
 

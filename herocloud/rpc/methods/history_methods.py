@@ -9,14 +9,15 @@ from herocloud.model.errors import Refused
 from herocloud.model.words import Approval
 from herocloud.model.worlds import Record
 from herocloud.operations import apply, lookups, resumption, reversal, unfinished
-from herocloud.rpc import advice, error_answers, infos, work
-from herocloud.rpc.answers import IdempotencyKey, JobInfo, LogEntry, OrphanInfo, Secret, UnfinishedInfo, Wait
-from herocloud.rpc.desk import Desk, secret_of
-from herocloud.rpc.error_codes import DOES_NOT_FIT, NOT_FOUND
-from herocloud.rpc.job_marks import SECRET_LABEL
-from herocloud.rpc.job_runs import Request, Run, Subject
-from herocloud.rpc.method_table import Example, Method, declare
-from herocloud.rpc.methods import stack_methods
+from herocloud.rpc.calls import advice, error_answers
+from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, NOT_FOUND
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs import work
+from herocloud.rpc.jobs.desk import Desk, secret_of
+from herocloud.rpc.jobs.job_marks import SECRET_LABEL
+from herocloud.rpc.jobs.job_runs import Request, Run, Subject
+from herocloud.rpc.methods import infos, stack_methods
+from herocloud.rpc.methods.answers import IdempotencyKey, JobInfo, LogEntry, OrphanInfo, Secret, UnfinishedInfo, Wait
 from herocloud.rpc.methods.stack_methods import Approve, Environment, StackText
 from herocloud.rpc.methods.vm_methods import _JOB, CHANGING
 

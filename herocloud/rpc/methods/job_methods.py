@@ -4,14 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from herocloud.rpc import error_answers, infos
-from herocloud.rpc.answers import JobId, JobInfo, Secret
-from herocloud.rpc.daemon_store import StoredJob
-from herocloud.rpc.desk import Desk
-from herocloud.rpc.error_codes import NOT_FOUND, WRONG_STATE
-from herocloud.rpc.job_marks import job_number
-from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.calls import error_answers
+from herocloud.rpc.calls.error_codes import NOT_FOUND, WRONG_STATE
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs.desk import Desk
+from herocloud.rpc.jobs.job_marks import job_number
+from herocloud.rpc.methods import infos
+from herocloud.rpc.methods.answers import JobId, JobInfo, Secret
 from herocloud.rpc.methods.vm_methods import _JOB
+from herocloud.rpc.store.daemon_store import StoredJob
 
 
 def _find(desk: Desk, identity: str, secret: str) -> StoredJob:

@@ -5,12 +5,12 @@ from typing import Any
 import herocloud
 from herocloud.model import ids
 from herocloud.operations import host_status
-from herocloud.rpc import infos
-from herocloud.rpc.answers import NodeInfo, Secret, SliceInfo, SliceSid
-from herocloud.rpc.desk import Desk
-from herocloud.rpc.error_codes import LOCKED, NOT_FOUND, WRONG_STATE
-from herocloud.rpc.method_table import Example, Method, declare
-from herocloud.rpc.work import how_for_edit
+from herocloud.rpc.calls.error_codes import LOCKED, NOT_FOUND, WRONG_STATE
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs.desk import Desk
+from herocloud.rpc.jobs.work import how_for_edit
+from herocloud.rpc.methods import infos
+from herocloud.rpc.methods.answers import NodeInfo, Secret, SliceInfo, SliceSid
 
 _NODE = {
     "name": "example",

@@ -24,10 +24,8 @@ from herocloud.operations import apply, past_results, plan_files, resumption, un
 from herocloud.operations.callers import Handed, How
 from herocloud.operations.stack_plans import Planned
 from herocloud.providers import registry
-from herocloud.rpc import error_answers, error_codes, infos, work
-from herocloud.rpc.answers import IdempotencyKey, JobInfo, Wait
-from herocloud.rpc.desk import Desk
-from herocloud.rpc.error_codes import (
+from herocloud.rpc.calls import error_answers, error_codes
+from herocloud.rpc.calls.error_codes import (
     BLOCKED,
     CANCELLED,
     DOES_NOT_FIT,
@@ -40,9 +38,13 @@ from herocloud.rpc.error_codes import (
     WRONG_STATE,
     RpcError,
 )
-from herocloud.rpc.job_marks import secret_in
-from herocloud.rpc.job_runs import Request, Run, Subject
-from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs import work
+from herocloud.rpc.jobs.desk import Desk
+from herocloud.rpc.jobs.job_marks import secret_in
+from herocloud.rpc.jobs.job_runs import Request, Run, Subject
+from herocloud.rpc.methods import infos
+from herocloud.rpc.methods.answers import IdempotencyKey, JobInfo, Wait
 
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from herocloud.model.worlds import Record
-from herocloud.rpc.answers import Allocation, Amount, ResourcesInfo, Secret
-from herocloud.rpc.desk import Desk
-from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs.desk import Desk
+from herocloud.rpc.methods.answers import Allocation, Amount, ResourcesInfo, Secret
 
 _AMOUNT = {"capacity": 16, "effective_limit": 64, "allocated": 1, "available": 63, "oversub_ratio": 4.0}
 

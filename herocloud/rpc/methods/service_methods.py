@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 import herocloud
-from herocloud.rpc import infos
-from herocloud.rpc.answers import EventPage, HealthInfo, JsonObject, Secret
-from herocloud.rpc.desk import Desk
-from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs.desk import Desk
+from herocloud.rpc.methods import infos
+from herocloud.rpc.methods.answers import EventPage, HealthInfo, JsonObject, Secret
 from herocloud.state import failures
 
 MOST_EVENTS = 1000

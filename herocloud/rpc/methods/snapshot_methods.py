@@ -13,12 +13,14 @@ from herocloud.model.worlds import Record
 from herocloud.operations import snapshot_requests as snapshots
 from herocloud.operations.snapshot_requests import Wanted
 from herocloud.operations.stack_plans import Planned
-from herocloud.rpc import error_answers, infos, work
-from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SnapshotInfo, Wait
-from herocloud.rpc.desk import Desk, secret_of
-from herocloud.rpc.error_codes import DOES_NOT_FIT, NOT_FOUND
-from herocloud.rpc.job_runs import Request, Run, Subject
-from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.calls import error_answers
+from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, NOT_FOUND
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs import work
+from herocloud.rpc.jobs.desk import Desk, secret_of
+from herocloud.rpc.jobs.job_runs import Request, Run, Subject
+from herocloud.rpc.methods import infos
+from herocloud.rpc.methods.answers import IdempotencyKey, JobInfo, Secret, Sid, SnapshotInfo, Wait
 from herocloud.rpc.methods.vm_methods import _JOB, CHANGING
 
 NAME = r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"

@@ -13,13 +13,25 @@ from herocloud.operations.inputs import Sources
 from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import annotation
 from herocloud.plan.scope import PlanOptions
-from herocloud.rpc import advice, error_answers, infos, uploads, work
-from herocloud.rpc.answers import DriftInfo, DriftReport, ExportedStack, IdempotencyKey, JobInfo, PlanInfo, StackInfo, ValidationInfo, Wait
-from herocloud.rpc.answers import Secret as SecretText
-from herocloud.rpc.desk import Desk
-from herocloud.rpc.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND
-from herocloud.rpc.job_runs import Request, Run, Subject
-from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.calls import advice, error_answers
+from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs import uploads, work
+from herocloud.rpc.jobs.desk import Desk
+from herocloud.rpc.jobs.job_runs import Request, Run, Subject
+from herocloud.rpc.methods import infos
+from herocloud.rpc.methods.answers import (
+    DriftInfo,
+    DriftReport,
+    ExportedStack,
+    IdempotencyKey,
+    JobInfo,
+    PlanInfo,
+    StackInfo,
+    ValidationInfo,
+    Wait,
+)
+from herocloud.rpc.methods.answers import Secret as SecretText
 from herocloud.rpc.methods.vm_methods import _JOB, CHANGING
 from herocloud.views import plan_json
 

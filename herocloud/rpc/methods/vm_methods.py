@@ -15,10 +15,8 @@ from herocloud.operations import deployment, host_boot, power
 from herocloud.operations.deployment import DeployWanted
 from herocloud.operations.stack_plans import Planned
 from herocloud.providers import registry
-from herocloud.rpc import error_answers, infos, work
-from herocloud.rpc.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
-from herocloud.rpc.desk import Desk, secret_of
-from herocloud.rpc.error_codes import (
+from herocloud.rpc.calls import error_answers
+from herocloud.rpc.calls.error_codes import (
     BLOCKED,
     CANCELLED,
     DOES_NOT_FIT,
@@ -31,9 +29,13 @@ from herocloud.rpc.error_codes import (
     TIMED_OUT,
     WRONG_STATE,
 )
-from herocloud.rpc.job_marks import SECRET_LABEL
-from herocloud.rpc.job_runs import Request, Run, Subject
-from herocloud.rpc.method_table import Example, Method, declare
+from herocloud.rpc.calls.method_table import Example, Method, declare
+from herocloud.rpc.jobs import work
+from herocloud.rpc.jobs.desk import Desk, secret_of
+from herocloud.rpc.jobs.job_marks import SECRET_LABEL
+from herocloud.rpc.jobs.job_runs import Request, Run, Subject
+from herocloud.rpc.methods import infos
+from herocloud.rpc.methods.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
 
 CHANGING = (NOT_FOUND, WRONG_STATE, LOCKED, STALE_PLAN, BLOCKED, HYPERVISOR_UNAVAILABLE, TIMED_OUT, CANCELLED)
 """What every change of a VM may answer."""

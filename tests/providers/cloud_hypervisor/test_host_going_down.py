@@ -6,7 +6,7 @@ import pytest
 
 from herocloud.operations import host_shutdown
 from herocloud.providers.vmm import identity
-from herocloud.rpc import systemd
+from herocloud.rpc.wire import systemd
 from herocloud.state import holders
 from tests.providers.cloud_hypervisor import test_vms_that_cannot_act
 from tests.providers.cloud_hypervisor.conftest import STAND_IN, until

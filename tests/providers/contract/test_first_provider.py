@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from herocloud.rpc import daemon_process, unix_socket
 from herocloud.rpc.client import Client, error_types
+from herocloud.rpc.daemon import daemon_process
+from herocloud.rpc.wire import unix_socket
 from tests.providers.contract.first_line import FIRST
 
 HOME = Path(__file__).parent / "first_provider"

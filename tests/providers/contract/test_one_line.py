@@ -60,7 +60,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(Path(__file__).parent / "first_provider" / "dictionary", made / PROVIDER.parent, ignore=shutil.ignore_patterns("__py*"))
     lines = (made / REGISTRY).read_text(encoding="utf-8")
     (made / REGISTRY).write_text(lines.replace("\n]\n", '\n    "herocloud.providers.dictionary",\n]\n', 1), encoding="utf-8")
-    ran = _python(made, "-m", "herocloud.rpc.generation", str(made))
+    ran = _python(made, "-m", "herocloud.rpc.methods.generation", str(made))
     assert ran.returncode == 0, ran.stderr
     return made
 
