@@ -11,7 +11,7 @@ from herocloud.operations import plan_files
 from herocloud.rpc.calls import error_codes
 from herocloud.rpc.methods import all_methods
 
-CASES = int(os.environ.get("HEROCLOUD_FUZZ_CASES", "60"))
+CASES = int(os.environ.get("HEROCLOUD_FUZZ_CASES", "200"))
 """Inputs for each method; set HEROCLOUD_FUZZ_CASES to thousands for a campaign."""
 WRONG: list[Any] = [
     None, True, False, 0, -1, 1, 2**63, -(2**70), 0.5, 1e308, "", " ", "x", "x" * 5000, "\0", "\ud800", "../../etc/shadow",
