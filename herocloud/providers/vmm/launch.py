@@ -246,6 +246,8 @@ def _keeper_of(what: Launch, name: str = "herocloud-keeper") -> list[str]:
 
 def _start(what: Launch, log: Path, become: Sequence[str] = (), unit: str = "") -> None:
     if has_systemd():
+        # systemd opens it as it is, and would make one that everybody may read.
+        os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         try:
             subprocesses.run(_as_unit(what, become or _keeper_of(what), log, unit or what.unit), timeout=_SHELL_TIME)
         except CommandError as error:

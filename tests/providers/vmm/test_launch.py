@@ -102,7 +102,10 @@ def test_where_systemd_runs_it_becomes_a_unit_of_its_own(stand, monkeypatch) -> 
     seen = []
     monkeypatch.setattr(launch, "has_systemd", lambda: True)
     monkeypatch.setattr(launch.subprocesses, "run", lambda words, **_: seen.extend(words))
+    stand.beside("log").unlink(missing_ok=True)
     launch._start(stand.order("vmm"), stand.beside("log"))
+    # systemd would make one for everybody to read, which the next look would call drift.
+    assert stand.beside("log").stat().st_mode & 0o777 == 0o600
     assert seen[0] == "systemd-run"
     assert {"--collect", "--unit=herocloud-test", "--slice=herocloud.slice"} <= set(seen)
     assert f"--setenv={identity.TOKEN}={identity.token(stand.data, stand.sid)}" in seen

@@ -49,6 +49,11 @@ def test_it_ends_and_starts_again_under_its_name(unit, eventually) -> None:
     assert second.pid != first.pid
 
 
+def test_its_log_is_for_its_owner_alone(unit) -> None:
+    unit.start("sh", "-c", "echo began; exec sleep 60")
+    assert unit.record.with_name(f"{unit.record.name}.log").stat().st_mode & 0o777 == 0o600
+
+
 def test_it_comes_back_by_itself_inside_its_unit(unit, eventually) -> None:
     first = unit.start("sleep", "60", restart="always")
     launch.keep(unit.record, kept=True)
