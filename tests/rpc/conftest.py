@@ -32,6 +32,8 @@ images:
     aliases: [small]
 """
 SECONDS = 60.0
+STANDARD = {-32700, -32600, -32601, -32602, -32603}
+"""Errors that every method has; all others stand in the document of the method that gives them."""
 
 
 class Reply(NamedTuple):
@@ -112,6 +114,9 @@ class Daemon:
         answer = self.post(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})).json
         assert answer["id"] == 1
         if "error" in answer:
+            known = self.service.table.get(method)
+            codes = {error.code for error in known.errors} | STANDARD if known else STANDARD
+            assert answer["error"]["code"] in codes, f"`{method}` does not declare {answer['error']}"
             raise Refusal(answer["error"])
         return answer["result"]
 

@@ -14,7 +14,7 @@ from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import annotation
 from herocloud.plan.scope import PlanOptions
 from herocloud.rpc.calls import advice, error_answers
-from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND
+from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND, WRONG_STATE, RpcError
 from herocloud.rpc.calls.method_table import Example, Method, declare
 from herocloud.rpc.jobs import uploads, work
 from herocloud.rpc.jobs.desk import Desk
@@ -81,15 +81,20 @@ def _receive(
         raise error_answers.invalid("Give either `yaml` or `files`.", None, "yaml")
     given = files or {uploads.STACK_FILE: yaml or ""}
     settings = inputs.read_daemon_settings(desk.folder)
-    sources = uploads.receive(desk.runtime, given, contents, variables, environment, settings.paths)
-    _require_own(inputs.name_of_stack(desk.folder, sources))
-    return sources
+    return uploads.receive(desk.runtime, given, contents, variables, environment, settings.paths)
 
 
 def _require_own(stack: str | None) -> None:
     if stack == deployment.STACK:
-        detail = f"The stack `{deployment.STACK}` is made of what `deploy_vm` deploys."
-        raise error_answers.wrong_state(detail, "its VMs are changed one by one", "not-a-stack-file")
+        raise RpcError(WRONG_STATE, error_answers.document([_NOT_OWN]))
+
+
+_NOT_OWN = Diagnostic(
+    "not-a-stack-file",
+    "Wrong state",
+    f"The stack `{deployment.STACK}` is made of what `deploy_vm` deploys.",
+    hint="its VMs are changed one by one",
+)
 
 
 def _shown(desk: Desk, found: tuple[Diagnostic, ...]) -> list[Json]:
@@ -122,8 +127,9 @@ def validate_stack(
     What is wrong is not an error of the call: `valid` says it, with the diagnostics of `herocloud validate --json`.
     """
     sources = _receive(desk, yaml, files, contents, variables, environment)
-    validated = stack_files.validate(desk.folder, sources)
     stack = inputs.name_of_stack(desk.folder, sources)
+    validated = stack_files.validate(desk.folder, sources)
+    validated += (_NOT_OWN,) if stack == deployment.STACK else ()
     return ValidationInfo(valid=not any(diagnostic.is_error for diagnostic in validated), stack=stack, diagnostics=_shown(desk, validated))
 
 
@@ -138,7 +144,7 @@ _PLAN = {
 }
 
 
-@declare("stacks", example=Example({**_SENT, "plan_name": "first-plan"}, _PLAN), errors=(NOT_FOUND, DOES_NOT_FIT))
+@declare("stacks", example=Example({**_SENT, "plan_name": "first-plan"}, _PLAN), errors=(NOT_FOUND, WRONG_STATE, DOES_NOT_FIT))
 def plan_stack(
     desk: Desk,
     yaml: YamlText = None,
@@ -158,6 +164,7 @@ def plan_stack(
     Nothing is locked or changed. `plan` is the document of `herocloud plan --json`.
     """
     sources = _receive(desk, yaml, files, contents, variables, environment)
+    _require_own(inputs.name_of_stack(desk.folder, sources))
     options = PlanOptions(target=tuple(target), exclude=tuple(exclude), replace=tuple(replace))
     planned = stack_plans.make_plan(desk.folder, sources, Asked(options), make_key=True)
     desk.shelf.put(planned.plan.id, planned)
