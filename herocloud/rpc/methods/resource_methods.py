@@ -3,6 +3,8 @@
 from typing import Any
 
 from herocloud.model.worlds import Record
+from herocloud.operations import host_levels
+from herocloud.operations.host_levels import HostLevel
 from herocloud.rpc.calls.method_table import Example, Method, declare
 from herocloud.rpc.jobs.desk import Desk
 from herocloud.rpc.methods.answers import Allocation, Amount, ResourcesInfo, Secret
@@ -12,20 +14,19 @@ _AMOUNT = {"capacity": 16, "effective_limit": 64, "allocated": 1, "available": 6
 
 @declare("resources", example=Example({}, {"cpu": _AMOUNT, "memory": _AMOUNT, "disk": _AMOUNT, "slices": _AMOUNT, "allocations": []}))
 def resources(desk: Desk, secret: Secret = "") -> ResourcesInfo:
-    """Return capacity, effective limit, allocated and available amounts of the host, and what each VM holds."""
-    host, digest = desk.host, desk.digest(secret)
-    vms = [record for records in desk.recorded.records.values() for record in records.values() if record.kind == "vm"]
-    volumes = sum(
-        record.spec.get("size") or 0 for records in desk.recorded.records.values() for record in records.values() if record.kind == "volume"
-    )
-    held = [_allocation(record) for record in vms]
-    ratios = host.ratios
+    """Return capacity, effective limit, allocated and available amounts of the host, and what each VM holds.
+
+    Amounts are those that a plan counts with: of the disk, snapshots, volumes, stored images and deleted data that is kept count as well.
+    """
+    digest, (recorded, hosting) = desk.digest(secret), desk.known
+    levels = host_levels.find(hosting, recorded, desk.sight.unrecorded().orphans)
+    vms = [record for records in recorded.records.values() for record in records.values() if record.kind == "vm"]
     return ResourcesInfo(
-        cpu=_amount(host.cpus, ratios.cpu, sum(allocation.vcpus for allocation in held)),
-        memory=_amount(host.memory - host.reserve_memory, ratios.memory, sum(allocation.memory_bytes for allocation in held)),
-        disk=_amount(host.disk - host.reserve_disk, ratios.disk, volumes + sum(allocation.disk_bytes for allocation in held)),
-        slices=_amount(len(host.slices), 1.0, sum(len(allocation.slices) for allocation in held)),
-        allocations=[allocation for allocation, record in zip(held, vms, strict=True) if desk.sees(record, digest)],
+        cpu=_amount(levels["vcpus"]),
+        memory=_amount(levels["memory"]),
+        disk=_amount(levels["disk"]),
+        slices=_amount(levels["slices"]),
+        allocations=[_allocation(record) for record in vms if desk.sees(record, digest)],
     )
 
 
@@ -42,9 +43,14 @@ def _allocation(record: Record) -> Allocation:
     )
 
 
-def _amount(capacity: int, ratio: float, allocated: int) -> Amount:
-    limit = int(capacity * ratio)
-    return Amount(capacity=capacity, effective_limit=limit, allocated=allocated, available=max(0, limit - allocated), oversub_ratio=ratio)
+def _amount(level: HostLevel) -> Amount:
+    return Amount(
+        capacity=round(level.limit / level.ratio),
+        effective_limit=level.limit,
+        allocated=level.promised,
+        available=level.free,
+        oversub_ratio=level.ratio,
+    )
 
 
 METHODS: tuple[Method[Any], ...] = (resources,)
