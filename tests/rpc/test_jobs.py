@@ -64,6 +64,25 @@ def test_a_job_that_is_cancelled_while_it_runs_ends_once(daemon: Any, monkeypatc
     assert len([kind for kind in types if kind in {"job_done", "job_failed", "job_cancelled"}]) == 1
 
 
+def test_an_open_job_is_listed_however_many_newer_ones_have_ended(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_job: str) -> None:
+        if begun.is_set():
+            return
+        begun.set()
+        assert go_on.wait(SECONDS)
+
+    tell_after(daemon, monkeypatch, "job_started", hold)
+    oldest = daemon.call("deploy_vm", name="slow", slice_sid="s1", image="tiny")["job_id"]
+    assert begun.wait(SECONDS)
+    for number in (2, 3):
+        assert daemon.call("deploy_vm", name=f"quick{number}", slice_sid=f"s{number}", image="tiny", wait=SECONDS)["status"] == "done"
+    assert [job["job_id"] for job in daemon.call("list_jobs", limit=1, open_only=True)] == [oldest]
+    go_on.set()
+    assert daemon.call("wait_job", job_id=oldest, timeout=SECONDS)["status"] == "done"
+
+
 def test_a_cancelled_job_of_the_queue_never_begins(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=SECONDS)["sid"]
     begun, go_on = threading.Event(), threading.Event()

@@ -65,6 +65,13 @@ def test_no_method_tells_of_it_without_the_secret(hidden: Any, secret: dict[str,
     }  # fmt: skip
 
 
+def test_its_jobs_take_no_places_in_the_list_of_others(hidden: Any) -> None:
+    seen = hidden.call("list_jobs", limit=1000)
+    assert [job["address"] for job in seen] == ["vm.plain"]
+    assert hidden.call("list_jobs", limit=1) == seen
+    assert [job["method"] for job in hidden.call("list_jobs", limit=1, secret=SECRET)] == ["stop_vm"]
+
+
 @pytest.mark.parametrize("address", ["vm.{}", "vm.{}x", "vm.{}*"])
 def test_export_neither_finds_nor_proposes_it(hidden: Any, address: str) -> None:
     asked, unknown = address.format(NAME), address.format("q" * len(NAME))

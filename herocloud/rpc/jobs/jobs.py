@@ -329,9 +329,9 @@ class Jobs:
         run = self._runs.get(number)
         return run.job if run is not None else self._as_known(self._store.find_job(number))
 
-    def newest(self, limit: int) -> list[StoredJob]:
-        """Return the newest jobs, newest first."""
-        return [self._current(job) for job in self._store.list_jobs(limit)]
+    def newest(self, limit: int, secret: str | None, *, open_only: bool = False) -> list[StoredJob]:
+        """Return the newest jobs that a caller with this secret may know of, newest first."""
+        return [self._current(job) for job in self._store.list_jobs(limit, secret, open_only=open_only)]
 
     def open(self) -> list[StoredJob]:
         """Return the jobs that did not end yet, oldest first."""

@@ -32,7 +32,7 @@ def list_jobs(
 ) -> list[JobInfo]:
     """Return jobs, the newest first."""
     digest = desk.digest(secret)
-    jobs = [job for job in desk.jobs.newest(limit) if job.secret is None or job.secret == digest]
+    jobs = desk.jobs.newest(limit, digest, open_only=open_only)
     return [infos.job_info(job) for job in jobs if not open_only or job.ended is None]
 
 

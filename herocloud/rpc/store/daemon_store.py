@@ -166,9 +166,10 @@ class DaemonStore:
         """Return one job."""
         return next(iter(self._jobs("number = ?", (number,))), None)
 
-    def list_jobs(self, limit: int) -> list[StoredJob]:
-        """Return the newest jobs, newest first."""
-        return self._jobs("1 ORDER BY number DESC LIMIT ?", (limit,))
+    def list_jobs(self, limit: int, secret: str | None = None, *, open_only: bool = False) -> list[StoredJob]:
+        """Return the newest jobs that a caller with this secret may know of, newest first."""
+        condition = "(secret IS NULL OR secret = ?)" + " AND ended IS NULL" * open_only
+        return self._jobs(f"{condition} ORDER BY number DESC LIMIT ?", (secret, limit))
 
     def open_jobs(self) -> list[StoredJob]:
         """Return the jobs that did not end, oldest first."""
