@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,9 @@ from herocloud.operations.stack_plans import Planned
 STACK = StackName("imperative")
 _FROM_STDIN = "-"
 _STDIN = "<stdin>"
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_WIDEST = 0xFFFF
+"""The largest number that `\\u` takes."""
 
 
 class SliceInUse(Refused):
@@ -115,8 +119,17 @@ def _load(folder: Path, host: Hosting, wanted: DeployWanted) -> tuple[Resource, 
 
 def _write(name: str, fields: Mapping[str, Json]) -> str:
     """Return a stack file with this VM, each field on a line of its own."""
-    lines = [f"    {json.dumps(field)}: {json.dumps(value, ensure_ascii=True)}" for field, value in fields.items()]
+    lines = [f"    {json.dumps(field)}: {_as_yaml(value)}" for field, value in fields.items()]
     return f'{{"stack": "{STACK}", "vms": {{{json.dumps(name)}: {{\n' + ",\n".join(lines) + "\n}}}\n"
+
+
+def _as_yaml(value: Json) -> str:
+    """Return a value on one line of YAML. JSON escapes what is beyond `_WIDEST` as a pair of surrogates, which YAML refuses."""
+    return _NOT_ASCII.sub(lambda match: _escaped(ord(match.group())), json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(number: int) -> str:
+    return f"\\u{number:04x}" if number <= _WIDEST else f"\\U{number:08x}"
 
 
 def _line_of(diagnostic: Diagnostic) -> int:

@@ -198,6 +198,16 @@ def test_a_value_that_no_vm_may_have_is_an_invalid_parameter_with_its_location(s
     assert shared.call("list_vms") == []
 
 
+def test_text_beyond_the_first_plane_of_unicode_arrives_as_it_was_sent(daemon: Any) -> None:
+    text = "gr\u00fc\u00dfe \u2026 \U0001f980 \\ud83e\\udd80 {{ x }}"
+    asked = {"env": {"HELLO": text}, "labels": {"note": text}, "user_data": f"#cloud-config\n# {text}\n"}
+    job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30, **asked)
+    assert (job["status"], job["result"]["labels"]) == ("done", {"note": text})
+    spec = daemon.service.desk.recorded.records["imperative"]["vm.web"].spec
+    assert spec["env"] == {"HELLO": text}
+    assert text in json.dumps(spec["user_data"], ensure_ascii=False).replace("\\\\", "\\")
+
+
 @pytest.mark.parametrize(("params", "code"), [({"hypervisor": "qemu"}, -32008), ({"disk_bytes": 2**50}, -32004)])
 def test_what_the_host_cannot_do_is_shown_without_lines_that_nobody_sent(shared: Any, params: dict[str, Any], code: int) -> None:
     refused = shared.refused("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30, **params)
