@@ -119,6 +119,7 @@ def test_an_apply_that_was_cut_off_is_finished(cut_off: Any, named: dict[str, st
 def test_an_apply_that_was_cut_off_is_taken_back(cut_off: Any) -> None:
     job = cut_off.call("resume_stack", stack="shop", rollback=True, approve=["destroy"], wait=SECONDS)
     assert (job["status"], job["result"]) == ("done", {"resumed": "apply-1", "rolled_back": True})
+    assert job["steps"]["done"] == 0 < job["steps"]["total"]
     assert (cut_off.call("list_unfinished"), cut_off.call("list_vms")) == ([], [])
     assert {cut_off.call("get_slice", slice_sid=sid)["state"] for sid in ("s1", "s2")} == {"Free"}
 

@@ -148,7 +148,9 @@ class JobSteps(TypedDict):
     """How far a job is."""
 
     total: int
+    """How many steps its plan has."""
     done: int
+    """How many of them are done; one that is taken back is not done any more."""
 
 
 class LogEntry(TypedDict):

@@ -632,7 +632,11 @@ class SyncMethods:
         *,
         secret: str = "",
     ) -> ResourcesInfo:
-        """Return capacity, effective limit, allocated and available amounts of the host, and what each VM holds."""
+        """Return capacity, effective limit, allocated and available amounts of the host, and what each VM holds.
+
+        Amounts are those that a plan counts with: of the disk, snapshots, volumes, stored images and deleted data that
+        is kept count as well.
+        """
         return cast("ResourcesInfo", self.call("resources", {"secret": secret}))
 
     def list_jobs(

@@ -130,8 +130,10 @@ class Run:
 
     def _tell(self, event: Event) -> None:
         kind = _EVENTS.get(event.type)
-        with self.turn:
-            self.job = self.job._replace(steps_done=self.job.steps_done + (kind == "step_done" and not self._closes))
+        if kind == "step_done" and not self._closes:
+            with self.turn:
+                done = max(0, self.job.steps_done - 1) if event.back else self.job.steps_done + 1
+                self.job = self.job._replace(steps_done=done)
         if self.tells_all:
             secret = self._secrets.get(event.address or "")
             self._owner.tell(

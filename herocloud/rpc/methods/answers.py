@@ -111,8 +111,8 @@ class RpcErrorInfo(Answer):
 class JobSteps(Answer):
     """How far a job is."""
 
-    total: int
-    done: int
+    total: int = Field(description="How many steps its plan has.")
+    done: int = Field(description="How many of them are done; one that is taken back is not done any more.")
 
 
 class JobInfo(Answer):
