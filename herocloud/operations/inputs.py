@@ -42,6 +42,10 @@ def choose_folder(flag: str | Path | None, environment: Mapping[str, str], *, ro
     return Path(home) / ".local" / "state" / "herocloud"
 
 
+class HostRefused(Refused):
+    """The host file is wrong, or the machine is not what it says: no request is to blame for that."""
+
+
 class Hosting(NamedTuple):
     """The machine, and how providers are to work on it."""
 
@@ -85,7 +89,7 @@ def find_host(folder: Path, recorded: Recorded, environment: Mapping[str, str] =
     answer = machine.make_host(folder, recorded.slices, own, stored=stored, disks=disks, in_use=in_use)
     errors = [diagnostic for diagnostic in answer.diagnostics if diagnostic.is_error]
     if errors or answer.host is None:
-        raise Refused(errors or answer.diagnostics)
+        raise HostRefused(errors or answer.diagnostics)
     context = ProviderContext(folder, answer.host, answer.providers, environment, memory=RecordedMachines(recorded))
     step_times = [(known.name, known.simulation.step_seconds(context)) for known in registry.declarations() if known.simulation is not None]
     found = (*answer.diagnostics, *damage.warnings(recorded))
@@ -143,7 +147,7 @@ def read_daemon_settings(folder: Path) -> DaemonSettings:
     host_file, diagnostics = hostfile.read_host_file(folder)
     errors = [diagnostic for diagnostic in diagnostics if diagnostic.is_error]
     if errors:
-        raise Refused(errors)
+        raise HostRefused(errors)
     if host_file is None:
         return DaemonSettings()
     return DaemonSettings(host_file.values.get("daemon.group"), tuple(host_file.values.get("daemon.paths") or ()))

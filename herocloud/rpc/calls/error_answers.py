@@ -9,7 +9,7 @@ from herocloud.model import errors
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.outcomes import Outcome
 from herocloud.model.words import Status
-from herocloud.operations import deployment
+from herocloud.operations import deployment, inputs
 from herocloud.rpc.calls import error_codes
 from herocloud.rpc.calls.error_codes import ErrorCode, RpcError
 from herocloud.views import diagnostic_text as views
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _BY_TYPE: tuple[tuple[type[Exception], ErrorCode], ...] = (
     (deployment.SliceInUse, error_codes.SLICE_IN_USE),
     (deployment.ImageRefused, error_codes.IMAGE_ERROR),
+    (inputs.HostRefused, error_codes.WRONG_STATE),
     (errors.Stale, error_codes.STALE_PLAN),
     (errors.Locked, error_codes.LOCKED),
     (errors.Blocked, error_codes.BLOCKED),

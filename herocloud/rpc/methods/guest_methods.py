@@ -28,7 +28,7 @@ MOST_OUTPUT = 1024 * 1024
         {"sid": "vnyhs9"},
         {"sid": "vnyhs9", "hypervisor": registry.simulation().name, "attached": True, "reason": "its process runs the VM"},
     ),
-    errors=(NOT_FOUND, HYPERVISOR_UNAVAILABLE),
+    errors=(NOT_FOUND, HYPERVISOR_UNAVAILABLE, WRONG_STATE),
 )
 def attach_hypervisor(desk: Desk, sid: Sid, secret: Secret = "") -> AttachInfo:
     """Look whether the hypervisor's process of a VM is there, and take hold of it again.
@@ -44,7 +44,7 @@ def attach_hypervisor(desk: Desk, sid: Sid, secret: Secret = "") -> AttachInfo:
     return AttachInfo(sid=sid, hypervisor=record.provider, attached=attached, reason=reason)
 
 
-@declare("vms", example=Example({"sid": "vnyhs9", "lines": 10}, {"lines": [], "position": 0}), errors=(NOT_FOUND,))
+@declare("vms", example=Example({"sid": "vnyhs9", "lines": 10}, {"lines": [], "position": 0}), errors=(NOT_FOUND, WRONG_STATE))
 def vm_logs(
     desk: Desk,
     sid: Sid,

@@ -10,7 +10,7 @@ from herocloud.model.words import Approval
 from herocloud.model.worlds import Record
 from herocloud.operations import apply, lookups, resumption, reversal, unfinished
 from herocloud.rpc.calls import advice, error_answers
-from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, NOT_FOUND
+from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, NOT_FOUND, WRONG_STATE
 from herocloud.rpc.calls.method_table import Example, Method, declare
 from herocloud.rpc.jobs import work
 from herocloud.rpc.jobs.desk import Desk, secret_of
@@ -39,7 +39,7 @@ _ENTRY = {
 }
 
 
-@declare("stacks", example=Example({"stack": "imperative", "limit": 1}, [_ENTRY]), errors=(NOT_FOUND,))
+@declare("stacks", example=Example({"stack": "imperative", "limit": 1}, [_ENTRY]), errors=(NOT_FOUND, WRONG_STATE))
 def state_log(
     desk: Desk,
     stack: StackText | None = None,
@@ -89,13 +89,13 @@ def _hidden(desk: Desk, digest: str | None) -> frozenset[int]:
     return lookups.serials_of(desk.folder, SECRET_LABEL, is_hidden)
 
 
-@declare("stacks", example=Example({}, []))
+@declare("stacks", example=Example({}, []), errors=(WRONG_STATE,))
 def list_unfinished(desk: Desk, secret: Secret = "") -> list[UnfinishedInfo]:
     """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
     return infos.unfinished_infos(desk, None, desk.digest(secret))
 
 
-@declare("stacks", example=Example({}, []))
+@declare("stacks", example=Example({}, []), errors=(WRONG_STATE,))
 def list_orphans(desk: Desk, secret: Secret = "") -> list[OrphanInfo]:
     """Return what carries our mark and no record owns, as where an older state was put back.
 

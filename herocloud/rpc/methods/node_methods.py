@@ -50,7 +50,7 @@ def node_register(desk: Desk) -> NodeInfo:
     return _node(desk)
 
 
-@declare("node", example=Example({}, _NODE))
+@declare("node", example=Example({}, _NODE), errors=(WRONG_STATE,))
 def node_status(desk: Desk) -> NodeInfo:
     """Return the machine, its slices, and how many VMs it has."""
     return _node(desk)
@@ -84,7 +84,7 @@ def _slices(desk: Desk, secret: str) -> list[SliceInfo]:
     return [infos.slice_info(desk, piece, holders, digest) for piece in ordered]
 
 
-@declare("slices", example=Example({}, [{**_SLICE, "sid": f"s{number}"} for number in range(1, 8)]))
+@declare("slices", example=Example({}, [{**_SLICE, "sid": f"s{number}"} for number in range(1, 8)]), errors=(WRONG_STATE,))
 def list_slices(desk: Desk, secret: Secret = "") -> list[SliceInfo]:
     """Return every slice, free or in use.
 
@@ -93,7 +93,7 @@ def list_slices(desk: Desk, secret: Secret = "") -> list[SliceInfo]:
     return _slices(desk, secret)
 
 
-@declare("slices", example=Example({"slice_sid": "s1"}, _SLICE), errors=(NOT_FOUND,))
+@declare("slices", example=Example({"slice_sid": "s1"}, _SLICE), errors=(NOT_FOUND, WRONG_STATE))
 def get_slice(desk: Desk, slice_sid: SliceSid, secret: Secret = "") -> SliceInfo:
     """Return one slice."""
     machine = host_status.Machine(desk.sight.hosting(), desk.owners())

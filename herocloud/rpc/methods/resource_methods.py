@@ -5,6 +5,7 @@ from typing import Any
 from herocloud.model.worlds import Record
 from herocloud.operations import host_levels
 from herocloud.operations.host_levels import HostLevel
+from herocloud.rpc.calls.error_codes import WRONG_STATE
 from herocloud.rpc.calls.method_table import Example, Method, declare
 from herocloud.rpc.jobs.desk import Desk
 from herocloud.rpc.methods.answers import Allocation, Amount, ResourcesInfo, Secret
@@ -12,7 +13,11 @@ from herocloud.rpc.methods.answers import Allocation, Amount, ResourcesInfo, Sec
 _AMOUNT = {"capacity": 16, "effective_limit": 64, "allocated": 1, "available": 63, "oversub_ratio": 4.0}
 
 
-@declare("resources", example=Example({}, {"cpu": _AMOUNT, "memory": _AMOUNT, "disk": _AMOUNT, "slices": _AMOUNT, "allocations": []}))
+@declare(
+    "resources",
+    example=Example({}, {"cpu": _AMOUNT, "memory": _AMOUNT, "disk": _AMOUNT, "slices": _AMOUNT, "allocations": []}),
+    errors=(WRONG_STATE,),
+)
 def resources(desk: Desk, secret: Secret = "") -> ResourcesInfo:
     """Return capacity, effective limit, allocated and available amounts of the host, and what each VM holds.
 

@@ -14,7 +14,7 @@ from herocloud.operations import snapshot_requests as snapshots
 from herocloud.operations.snapshot_requests import Wanted
 from herocloud.operations.stack_plans import Planned
 from herocloud.rpc.calls import error_answers
-from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, NOT_FOUND
+from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, NOT_FOUND, WRONG_STATE
 from herocloud.rpc.calls.method_table import Example, Method, declare
 from herocloud.rpc.jobs import work
 from herocloud.rpc.jobs.desk import Desk, secret_of
@@ -100,7 +100,7 @@ def taken(desk: Desk, params: dict[str, Json]) -> Json:
     return [_info(snapshot).model_dump(mode="json") for snapshot in found if snapshot.name == params["name"]]
 
 
-@declare("snapshots", example=Example({}, [_SNAPSHOT]), errors=(NOT_FOUND,))
+@declare("snapshots", example=Example({}, [_SNAPSHOT]), errors=(NOT_FOUND, WRONG_STATE))
 def list_snapshots(
     desk: Desk,
     secret: Secret = "",

@@ -113,7 +113,7 @@ def _shown(desk: Desk, found: tuple[Diagnostic, ...]) -> list[Json]:
     return diagnostics
 
 
-@declare("stacks", example=Example(_SENT, _VALID))
+@declare("stacks", example=Example(_SENT, _VALID), errors=(WRONG_STATE,))
 def validate_stack(
     desk: Desk,
     yaml: YamlText = None,
@@ -252,7 +252,7 @@ def apply_plan(
     return infos.job_info(desk.submit(request, idempotency_key, wait=wait))
 
 
-@declare("stacks", example=Example({}, [_STACK]))
+@declare("stacks", example=Example({}, [_STACK]), errors=(WRONG_STATE,))
 def list_stacks(desk: Desk, secret: SecretText = "") -> list[StackInfo]:
     """Return every stack of which something is recorded."""
     digest = desk.digest(secret)
@@ -276,7 +276,7 @@ def _stack_info(desk: Desk, name: str, digest: str | None) -> StackInfo | None:
 @declare(
     "stacks",
     example=Example({"stack": "shop"}, _STACK),
-    errors=(NOT_FOUND,),
+    errors=(NOT_FOUND, WRONG_STATE),
 )
 def get_stack(desk: Desk, stack: StackText, secret: SecretText = "") -> StackInfo:
     """Return one stack with its addresses and outputs."""
@@ -291,7 +291,7 @@ def require_known(desk: Desk, stack: str, digest: str | None) -> StackInfo:
     return stack_info
 
 
-@declare("stacks", example=Example({"stack": "shop"}, {"resource_drift": [], "unfinished": []}), errors=(NOT_FOUND,))
+@declare("stacks", example=Example({"stack": "shop"}, {"resource_drift": [], "unfinished": []}), errors=(NOT_FOUND, WRONG_STATE))
 def drift(desk: Desk, stack: StackText | None = None, secret: SecretText = "") -> DriftReport:
     """Compare the world with the records; the lists are empty where they agree."""
     digest = desk.digest(secret)
@@ -313,7 +313,7 @@ def drift(desk: Desk, stack: StackText | None = None, secret: SecretText = "") -
     return DriftReport(resource_drift=found, unfinished=infos.unfinished_infos(desk, stack, digest))
 
 
-@declare("stacks", example=Example({"stack": "shop"}, [{"stack": "shop", "yaml": _YAML}]), errors=(NOT_FOUND,))
+@declare("stacks", example=Example({"stack": "shop"}, [{"stack": "shop", "yaml": _YAML}]), errors=(NOT_FOUND, WRONG_STATE))
 def export(
     desk: Desk,
     stack: StackText | None = None,

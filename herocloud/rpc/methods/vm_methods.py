@@ -276,7 +276,7 @@ def restart_vm(desk: Desk, sid: Sid, secret: Secret = "", idempotency_key: Idemp
     return _act(desk, "restart_vm", "restart", sid, secret, idempotency_key, wait)
 
 
-@declare("vms", example=Example({}, [_VM]))
+@declare("vms", example=Example({}, [_VM]), errors=(WRONG_STATE,))
 def list_vms(
     desk: Desk,
     secret: Secret = "",
@@ -297,7 +297,7 @@ def list_vms(
     return [infos.vm_info(desk, record) for record in records]
 
 
-@declare("vms", example=Example({"sid": "vnyhs9"}, _VM), errors=(NOT_FOUND,), quick=True)
+@declare("vms", example=Example({"sid": "vnyhs9"}, _VM), errors=(NOT_FOUND, WRONG_STATE), quick=True)
 def get_vm(desk: Desk, sid: Sid, secret: Secret = "") -> VmInfo:
     """Return one VM."""
     return infos.vm_info(desk, desk.find_vm(sid, secret))
