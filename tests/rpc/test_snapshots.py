@@ -1,6 +1,7 @@
 """Snapshots and clones through the client: what comes of them, what refuses them, and who may know of them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,16 @@ def test_a_snapshot_is_taken_listed_restored_and_deleted(client: Any) -> None:
     assert client.state_log()[0]["command"] == "rpc restore_snapshot"
     deleted = client.delete_snapshot(client.sid, "first", wait=30)
     assert (deleted["status"], deleted["result"], client.list_snapshots()) == ("done", None, [])
+
+
+def test_a_job_tells_when_the_vm_was_held_and_not_when_that_was_planned(start: Any, folder: Path) -> None:
+    (folder / "scenario.yaml").write_text('rules: [{address: vm.web, step: "*freeze*", delay: 2 s}]\n', encoding="utf-8")
+    with (folder / "host.yaml").open("a", encoding="utf-8") as host:
+        host.write("simulator: {scenario: ./scenario.yaml}\n")
+    with Client(start().path) as client:
+        sids = [client.deploy_vm(name, sid, "tiny", wait=30)["sid"] for name, sid in (("web", "s1"), ("db", "s2"))]
+        taken = client.create_snapshot(sids=sids, name="late", wait=30)["result"]
+        assert sorted(taken, key=lambda one: str(one["vm"])) == client.list_snapshots()
 
 
 def test_memory_is_kept_when_asked_for(client: Any) -> None:

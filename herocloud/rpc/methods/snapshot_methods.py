@@ -1,5 +1,6 @@
 """Snapshots of VMs: taken, listed, restored, deleted."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from pydantic import Field
 
 from herocloud.kits.jsons import Json
 from herocloud.model import ids
+from herocloud.model.errors import HerocloudError
 from herocloud.model.known_snapshots import Snapshot
 from herocloud.model.worlds import Record
 from herocloud.operations import snapshot_requests as snapshots
@@ -95,6 +97,9 @@ def taking(desk: Desk, records: Sequence[Record], params: dict[str, Json]) -> Re
 
 def taken(desk: Desk, params: dict[str, Json]) -> Json:
     """Return the snapshots that a job took."""
+    with contextlib.suppress(HerocloudError, OSError):
+        # When its VM was held is seen with a look; until then a snapshot is as old as its plan.
+        desk.sight.look_now()
     records = desk.recorded.records.get(params["stack"], {})
     found = [snapshot for address in params["vms"] if address in records for snapshot in _of(desk, records[address])]
     return [_info(snapshot).model_dump(mode="json") for snapshot in found if snapshot.name == params["name"]]
