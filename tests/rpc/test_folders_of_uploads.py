@@ -19,7 +19,7 @@ FORMS = {
 def test_two_stacks_have_two_folders_and_one_has_one(tmp_path: Path, form: str) -> None:
     def receive(name: str) -> Path:
         text = FORMS[form](name)
-        return Path(uploads.receive(tmp_path, {"stack.yaml": text}, {"key.pub": name}, {}, {}, ()).files[0]).parent
+        return Path(uploads.receive(tmp_path, tmp_path, {"stack.yaml": text}, {"key.pub": name}, {}, {}, ()).files[0]).parent
 
     first = receive("shop")
     assert receive("lab") != first

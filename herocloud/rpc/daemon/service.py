@@ -26,6 +26,7 @@ from herocloud.rpc.calls.call_counts import CallCounts
 from herocloud.rpc.calls.error_codes import RpcError
 from herocloud.rpc.calls.method_table import Method
 from herocloud.rpc.daemon import allocator, own_processor
+from herocloud.rpc.jobs import stale_uploads
 from herocloud.rpc.jobs.desk import Desk, SecretKey, Sight, secret_of
 from herocloud.rpc.jobs.jobs import Jobs
 from herocloud.rpc.jobs.shelf import Shelf
@@ -220,6 +221,9 @@ class Service:
         self._ending = True
         self.upkeep.close()
         self.jobs.close(STOP_SECONDS)
+        # No plan outlives the daemon that showed it.
+        with contextlib.suppress(HerocloudError, OSError, sqlite3.Error):
+            stale_uploads.remove(self.desk)
         self.events.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.sight.close()

@@ -33,9 +33,18 @@ class Shelf:
         """Return a plan that is not too old."""
         with self._turn:
             kept = self._plans.get(plan_id)
-            if kept is None or self._clock() - kept[0] > SECONDS:
+            if kept is None or self._is_old(kept[0]):
                 return None
             return kept[1]
+
+    def drop_old(self) -> None:
+        """Forget plans that are too old, and with each what its caller sent for `env:`."""
+        with self._turn:
+            for plan_id in [known for known, kept in self._plans.items() if self._is_old(kept[0])]:
+                del self._plans[plan_id]
+
+    def _is_old(self, put: float) -> bool:
+        return self._clock() - put > SECONDS
 
     def leads_elsewhere(self, plan_id: str) -> bool:
         """Return whether a path in a plan leads to another place than when the plan was made."""

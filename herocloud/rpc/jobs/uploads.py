@@ -1,7 +1,8 @@
 """What callers send with a stack: its files, and the content of everything that it names, in a folder of the daemon's own.
 
 The folder is named after the stack and not after the call, because the paths of secrets stand in the records: under a new name each time,
-every plan would find them changed. It lies in the runtime folder, which a reboot empties.
+every plan would find them changed. It lies in the runtime folder, which a reboot empties, and beside it a file with the data folder that it
+is for: daemons of several data folders may have one runtime folder.
 """
 
 import os
@@ -21,17 +22,20 @@ from herocloud.stack.fence import Fence
 MOST_FILES = 256
 _NAME = re.compile(r"^(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9_][A-Za-z0-9_./ -]{0,199}$")
 STACK_FILE = "stack.yaml"
+_OWNER = ".of"
+"""What the name of the file with the data folder ends with; no name of a folder has a dot."""
 
 
 def receive(
     root: Path,
+    owner: Path,
     files: Mapping[str, str],
     contents: Mapping[str, str],
     variables: Mapping[str, str],
     environment: Mapping[str, str],
     host_paths: tuple[str, ...],
 ) -> Sources:
-    """Write down what a caller sent; returns what a stack is read from."""
+    """Write down what a caller sent to the daemon of this data folder, `owner`; returns what a stack is read from."""
     for name in (*files, *contents):
         if not _NAME.match(name):
             raise error_answers.invalid("Files are sent under relative paths of letters, digits, `_`, `-` and `.`.", None, "files")
@@ -45,13 +49,43 @@ def receive(
     folder = root / "stacks" / f"{(stack or 'unnamed')[:64]}-{jsons.digest_text(known_by)}"
     if folder.exists():
         shutil.rmtree(folder)
+    _write(_note_of(folder), os.fsencode(owner), os.O_TRUNC)
     for name, text in {**contents, **files}.items():
-        target = folder / name
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as stream:
-            stream.write(text.encode("utf-8", "surrogatepass"))
+        _write(folder / name, text.encode("utf-8", "surrogatepass"), os.O_EXCL)
     paths = tuple(str(folder / name) for name in files)
     return Sources(paths, given, (), known, None, Fence(str(folder), host_paths))
+
+
+def _write(target: Path, content: bytes, mode: int) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | mode, 0o600), "wb") as stream:
+        stream.write(content)
+
+
+def _note_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + _OWNER)
+
+
+def sent_at(folder: Path) -> float:
+    """Return when an upload came."""
+    return _note_of(folder).stat().st_mtime
+
+
+def folders(root: Path, owner: Path) -> list[Path]:
+    """Return the folders of what was sent to daemons of this data folder."""
+    return [path.with_suffix("") for path in sorted((root / "stacks").glob(f"*{_OWNER}")) if _is_for(path, owner)]
+
+
+def _is_for(path: Path, owner: Path) -> bool:
+    try:
+        return path.read_bytes() == os.fsencode(owner)
+    except OSError:
+        return False
+
+
+def forget(folder: Path) -> None:
+    """Remove what is known of an upload that is gone."""
+    _note_of(folder).unlink(missing_ok=True)
 
 
 def require_shares(desired: Desired, root: Path, host_paths: tuple[str, ...]) -> None:
@@ -72,13 +106,13 @@ def require_shares(desired: Desired, root: Path, host_paths: tuple[str, ...]) ->
 
 def follow_paths(desired: Desired) -> dict[str, str]:
     """Return where the paths of the host lead that the images and shares of a stack name."""
-    images = [resource.spec.get(key) for resource in desired.resources if resource.kind == "image" for key in _IMAGE_FILES]
+    images = [resource.spec.get(key) for resource in desired.resources if resource.kind == "image" for key in IMAGE_FILES]
     shares = [share["path"] for resource in desired.resources for share in resource.spec.get("shares") or ()]
     named = [str(path).removeprefix("file://") for path in (*images, *shares) if path]
     return {path: os.path.realpath(path) for path in named if path.startswith("/")}
 
 
-_IMAGE_FILES = ("source", "kernel", "initramfs")
+IMAGE_FILES = ("source", "kernel", "initramfs")
 
 
 def shown_without(text: str, root: Path) -> str:

@@ -81,7 +81,7 @@ def _receive(
         raise error_answers.invalid("Give either `yaml` or `files`.", None, "yaml")
     given = files or {uploads.STACK_FILE: yaml or ""}
     settings = inputs.read_daemon_settings(desk.folder)
-    return uploads.receive(desk.runtime, given, contents, variables, environment, settings.paths)
+    return uploads.receive(desk.runtime, desk.folder, given, contents, variables, environment, settings.paths)
 
 
 def _require_own(stack: str | None) -> None:

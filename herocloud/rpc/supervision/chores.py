@@ -2,13 +2,14 @@
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Record
 from herocloud.operations import leftovers, lookups, state_history
-from herocloud.rpc.jobs import work
+from herocloud.rpc.jobs import stale_uploads, work
 from herocloud.rpc.jobs.desk import Desk, secret_of
 from herocloud.rpc.store.daemon_store import NewEvent
 from herocloud.rpc.supervision.restarts import restarter_of
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 LOG_SECONDS = 30.0
 DRIFT_SECONDS = 60.0
 PRUNE_SECONDS = 3600.0
+UPLOAD_SECONDS = 60.0
 SNAPSHOT_SECONDS = 15.0
 HISTORY_SECONDS = 24 * 3600.0
 KEEP_JOBS_SECONDS = 7 * 24 * 3600.0
@@ -35,6 +37,7 @@ class Intervals(NamedTuple):
     prune: float = PRUNE_SECONDS
     snapshots: float = SNAPSHOT_SECONDS
     history: float = HISTORY_SECONDS
+    uploads: float = UPLOAD_SECONDS
 
 
 class Chores:
@@ -44,6 +47,8 @@ class Chores:
         """Be due for everything but drift, for which there is no news yet."""
         self._desk = desk
         self._clock = clock
+        # A file system writes times down in steps of some milliseconds.
+        self._began = time.time() - 1.0
         self._chance = random.Random()  # noqa: S311  (guards nothing)
         self.schedules = SnapshotSchedules(desk)
         self._intervals = {
@@ -52,6 +57,7 @@ class Chores:
             "throw_away": intervals.prune,
             "take_snapshots": intervals.snapshots,
             "prune_history": intervals.history,
+            "remove_stale_uploads": intervals.uploads,
         }
         self._next = dict.fromkeys(self._intervals, clock())
         self._drifted: dict[tuple[str, Address], tuple[str, ...]] = {}
@@ -83,6 +89,10 @@ class Chores:
         self._desk.store.prune(KEEP_JOBS_SECONDS, KEEP_EVENTS)
         how = work.how_for_edit(self._desk, "expire")._replace(note=lambda text: log.info("%s", text))
         leftovers.forget_expired(self._desk.sight.hosting(), how)
+
+    def remove_stale_uploads(self) -> None:
+        """Remove what callers sent with plans that cannot be applied any more."""
+        stale_uploads.sweep(self._desk, self._began)
 
     def prune_history(self) -> None:
         """Throw away history of the state beyond its limits."""
