@@ -100,6 +100,8 @@ class StateReader:
             self._file, self._version = file, -1
             self._read_makers = data_makers.Read()
             self._medians = step_durations.Medians()
+            if self._store is not None:
+                self._store.keep_little()
         return self._store
 
     def close(self) -> None:

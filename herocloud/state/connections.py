@@ -77,6 +77,9 @@ def _newer(path: Path, version: int, newest: int) -> Refused:
 _BUSY_SECONDS = 10.0
 """How long SQLite waits for another transaction. Ours last milliseconds; only a foreign tool keeps one open for longer."""
 
+_KEPT_KIB = 512
+"""SQLite's own limit is 2 MB for each connection. A process that stays has half a dozen, and would grow until all of them are full."""
+
 _IN_MEMORY = "/dev/shm"  # noqa: S108  (a folder of our own in it, for our eyes only)
 """Where copies go when it is there: the disk may be full, which can be the very reason for the copy."""
 
@@ -132,6 +135,11 @@ def open_for_writing(folder: Path, migrations: Migrations = migrating.MIGRATIONS
                 connection.close()
                 raise
     return connection
+
+
+def keep_little(connection: sqlite3.Connection) -> None:
+    """Limit what a connection keeps of its file in memory; what it needs for the next operation is a fraction of that."""
+    connection.execute(f"PRAGMA cache_size = -{_KEPT_KIB}")
 
 
 def is_of(connection: sqlite3.Connection, path: Path) -> bool:

@@ -80,6 +80,7 @@ class KeptStore:
                 assert opened is not None  # noqa: S101  (opening for writing makes what is not there)
                 try:
                     opened.ask_beside()
+                    opened.keep_little()
                 except BaseException:
                     opened.close()
                     raise

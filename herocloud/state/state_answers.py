@@ -38,6 +38,12 @@ class Reader:
         """The id of this host where states of several hosts meet; within this state it goes by `ids.HERE`."""
         self.lineage, self.host = self._read(lambda c: c.execute("SELECT lineage, host FROM world").fetchone())
 
+    def keep_little(self) -> None:
+        """Limit what this keeps of the file in memory, for a process that stays."""
+        for turn, connection in {self._asking, (self._turn, self._connection)}:
+            with turn, failures.Guarded(self._path):
+                connections.keep_little(connection)
+
     @property
     def serial(self) -> int:
         """Return the number of the last operation."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from herocloud.kits import durable_files
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
-from herocloud.state import failures, state_files
+from herocloud.state import connections, failures, state_files
 from herocloud.state.state_files import Sign
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,8 @@ class DaemonFile:
             _prepare(self._connection, self.path)
             self._reader = _connect(self.path)
             self._reader.execute("PRAGMA query_only = ON")
+            connections.keep_little(self._connection)
+            connections.keep_little(self._reader)
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise _damaged(error, self.path) from error

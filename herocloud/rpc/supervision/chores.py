@@ -1,4 +1,4 @@
-"""What has to be done now and then on a host that runs for months: logs cut, deleted data and history thrown away, drift looked for."""
+"""What has to be done now and then on a host that runs for months: logs cut, old data thrown away, memory given back, drift looked for."""
 
 import logging
 import random
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from herocloud.kits import unused_memory
 from herocloud.model.ids import Address
 from herocloud.model.worlds import Record
 from herocloud.operations import leftovers, lookups, state_history
@@ -23,6 +24,7 @@ PRUNE_SECONDS = 3600.0
 UPLOAD_SECONDS = 60.0
 SNAPSHOT_SECONDS = 15.0
 HISTORY_SECONDS = 24 * 3600.0
+MEMORY_SECONDS = 30.0
 KEEP_JOBS_SECONDS = 7 * 24 * 3600.0
 KEEP_EVENTS = 1_000_000
 JITTER = 0.1
@@ -38,6 +40,7 @@ class Intervals(NamedTuple):
     snapshots: float = SNAPSHOT_SECONDS
     history: float = HISTORY_SECONDS
     uploads: float = UPLOAD_SECONDS
+    memory: float = MEMORY_SECONDS
 
 
 class Chores:
@@ -58,6 +61,7 @@ class Chores:
             "take_snapshots": intervals.snapshots,
             "prune_history": intervals.history,
             "remove_stale_uploads": intervals.uploads,
+            "give_back_memory": intervals.memory,
         }
         self._next = dict.fromkeys(self._intervals, clock())
         self._drifted: dict[tuple[str, Address], tuple[str, ...]] = {}
@@ -100,6 +104,10 @@ class Chores:
         if pruned.operations:
             log.info("%d operations of the history were thrown away; it begins with serial %d", pruned.operations, pruned.kept_from)
             self._desk.events.add(NewEvent("history_pruned", data=pruned._asdict()))
+
+    def give_back_memory(self) -> None:
+        """Give the host the memory that many jobs at once have used, and nobody uses now."""
+        unused_memory.give_back()
 
     def take_snapshots(self) -> None:
         """Begin the snapshots that are due by their schedules, and delete those that they do not keep any more."""
