@@ -1,13 +1,16 @@
 """What the daemon does under load: closed loop, calls at a steady rate with a probe beside them, events to many subscribers, memory.
 
 A bare Starlette echo on the same kind of socket stands beside the figures: the distance to it is what dispatch, validation and state cost.
-Clients run in processes of their own. `--seconds` is how long each part takes (60 by default), and `--memory-seconds 900` adds a quarter
-of an hour at the steady rate, at whose end stands what the daemon grew by. Where a machine cannot carry the steady rate, the rate that it
-did carry is printed beside the one that was asked for: the probe then measures a daemon that is always busy. Clients and daemon share the
-processors of one machine, and whatever else runs there has its part as well: what each of them used is printed beside the times.
+Clients run in processes of their own. `--seconds` is how long each part takes (60 by default), and `--memory-seconds 900` adds a quarter of
+an hour at the steady rate, at whose end stands what the daemon grew by. Before it the same load warms the daemon up, a minute at a time,
+until its memory is level; what each of these minutes added is printed too. Memory is what is resident, the median of a minute under load.
+Where a machine cannot carry the steady rate, the rate that it did carry is printed beside the one that was asked for: the probe then
+measures a daemon that is always busy. Clients and daemon share the processors of one machine, and whatever else runs there has its part as
+well: what each of them used is printed beside the times.
 """
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import queue
@@ -48,6 +51,12 @@ JOBS_OF_CALLS = 4 / 6
 CALLS_A_SECOND = 100
 """The rate of all clients together in the steady part."""
 EVENTS_A_SECOND = 200
+MINUTE = 60.0
+"""The memory of a minute is the median of its readings."""
+LEVEL_MB = 0.3
+"""The memory is level once a minute of the warm-up adds less than this. What goes on at that pace is far beyond the target in the end."""
+MOST_MINUTES = 10
+"""Of the warm-up: what is not level by then does not become so."""
 MAKERS = 4
 """Callers that make the events; each call is two of them."""
 
@@ -292,12 +301,39 @@ def measure(  # noqa: PLR0915  (one figure after the other)
     print(f"events              {count / spent:8.0f} events/s ({EVENTS_A_SECOND} wanted) to 16 subscribers, {order}")
     print(f"memory              {memory_of(pid):8.1f} MB, {memory_of(pid) - warm:+.1f} MB since the closed loop", flush=True)
     if memory_seconds > 0:
-        warm = memory_of(pid)
-        crowd(path, clients, memory_seconds, pace)
-        grown = memory_of(pid) - warm
-        print(f"memory              {grown:+8.1f} MB in {memory_seconds:.0f} s at the steady rate (target below 1 MB in 900 s)")
+        watch_memory(path, pid, clients, memory_seconds)
     client.close()
     return 0 if complete and whole and leaked == 0 else 1
+
+
+def watch_memory(path: Path, pid: int, clients: int, seconds: float) -> None:
+    """Print what a daemon grows by at the steady rate, once its memory is level."""
+    pace, minute = clients / CALLS_A_SECOND, min(MINUTE, seconds)
+
+    def last_minute(duration: float) -> float:
+        time.sleep(duration - minute)
+        return statistics.median(memory_each_second(pid, minute))
+
+    sizes: list[float] = []
+    while len(sizes) < 2 or (sizes[-1] - sizes[-2] >= LEVEL_MB and len(sizes) < MOST_MINUTES):
+        sizes.append(crowd(path, clients, minute, pace, last_minute).seen)
+    level = "level" if sizes[-1] - sizes[-2] < LEVEL_MB else "NOT LEVEL"
+    steps = ", ".join(f"{after - before:+.1f}" for before, after in itertools.pairwise(sizes))
+    print(f"memory              {sizes[-1]:8.1f} MB, {level} after {len(sizes)} times {minute:.0f} s of warm-up: {steps} MB", flush=True)
+    found = crowd(path, clients, seconds, pace, last_minute)
+    grown, rate = found.seen - sizes[-1], f"{found.a_second:.0f} calls/s ({CALLS_A_SECOND} wanted)"
+    print(f"memory              {grown:+8.1f} MB in {seconds:.0f} s at the steady rate after that (target below 1 MB in 900 s)")
+    print(f"                    {rate}, {found.refused} refused, {found.lost} lost; {_machine()}")
+
+
+def memory_each_second(pid: int, seconds: float) -> list[float]:
+    """Read the memory of a process for so long."""
+    sizes = []
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        sizes.append(memory_of(pid))
+        time.sleep(1.0)
+    return sizes
 
 
 def make_events(path: Path, count: int, number: int, slice_sid: str) -> None:
