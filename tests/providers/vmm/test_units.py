@@ -50,7 +50,7 @@ def test_it_ends_and_starts_again_under_its_name(unit, eventually) -> None:
 
 
 def test_its_log_is_for_its_owner_alone(unit) -> None:
-    unit.start("sh", "-c", "echo began; exec sleep 60")
+    unit.start("sh", "-c", "echo began; exec tail -f /dev/null")
     assert unit.record.with_name(f"{unit.record.name}.log").stat().st_mode & 0o777 == 0o600
 
 
