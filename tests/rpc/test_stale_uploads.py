@@ -1,6 +1,7 @@
 """What callers send with a stack stays for as long as it may be needed, and no longer: there are secrets among it."""
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def test_an_apply_that_did_not_end_keeps_what_it_goes_on_with(start: Any, folder
     ends = time.monotonic() + SECONDS
     while {vm["name"]: vm["status"] for vm in daemon.call("list_vms")}.get("web") != "running":
         assert time.monotonic() < ends
-        time.sleep(0.01)
+        threading.Event().wait(0.01)
     grow_old(daemon)
     look(daemon)
     assert kept(folder) == {"stack.yaml", *SENT}
