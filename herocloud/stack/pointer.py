@@ -61,7 +61,7 @@ class Pointer:
         document = self.document(number)
         place, snippet = document.locate((), on_key=False) if isinstance(document, documents.Document) else (None, None)
         if value is None:
-            findings.add("yaml-empty", None, "The file holds comments only.", EMPTY, place=place, snippet=snippet)
+            findings.add("yaml-empty", None, "It holds comments only.", EMPTY, place=place, snippet=snippet)
             return
         noun = "a list" if isinstance(value, list) else "a single value"
         findings.add(

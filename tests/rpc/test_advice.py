@@ -139,7 +139,11 @@ def test_who_deploys_has_no_stack_file_and_no_flags(daemon: Any) -> None:
 
 
 def test_a_lock_and_an_empty_stack_have_ways_out_without_a_terminal(daemon: Any, folder: Path) -> None:
-    assert refusal(daemon, "plan_stack", yaml="")["hint"] == "begin with `stack: NAME`"
+    found = refusal(daemon, "plan_stack", yaml="")
+    assert found["hint"] == "begin with `stack: NAME`"
+    for empty in ("", "# nothing yet\n"):
+        found = refusal(daemon, "plan_stack", yaml=empty)
+        assert (found["code"], "file" in f"{found['summary']} {found['detail']}".lower()) == ("yaml-empty", False)
     found = refusal(daemon, "plan_stack", yaml="stack: s\nvariables: {x: {type: string}}\n")
     assert found["hint"] == 'give one with `variables: {"x": "VALUE"}`'
     with locking.hold(folder, "apply", None, 0.0), pytest.raises(Locked) as locked, locking.hold(folder, "apply", None, 0.0):
@@ -147,6 +151,18 @@ def test_a_lock_and_an_empty_stack_have_ways_out_without_a_terminal(daemon: Any,
     said = advice.in_methods(locked.value.diagnostics[0].detail)
     assert "wait for it, or end the process" in said
     assert "--lock-timeout" not in said
+
+
+def test_only_who_can_leave_something_out_of_a_plan_is_told_so(daemon: Any) -> None:
+    plan = daemon.call("plan_stack", yaml=YAML.format(protect="true"))
+    daemon.call("apply_plan", plan_id=plan["plan_id"], approve=["create"], wait=30)
+    refused = daemon.refused("destroy_stack", stack="shop", approve=["destroy"], wait=30)
+    (found,) = refused.data["diagnostics"]
+    assert found["code"] == "protected"
+    assert found["hint"] == "set `protect: false` on `volume.data` and apply that first (put its block back for it)"
+    planned = daemon.call("plan_stack", yaml="stack: shop\n")
+    (shown,) = [one for one in planned["diagnostics"] if one["code"] == "protected"]
+    assert shown["hint"] == f'{found["hint"]}, or leave `volume.data` out with `exclude: ["volume.data"]`'
 
 
 def test_a_deployed_vm_that_is_gone_is_deleted_and_not_applied(daemon: Any) -> None:

@@ -108,10 +108,18 @@ def test_a_cancelled_job_says_what_leads_on_from_there(cut_off: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("named", [{}, {"which": "apply-1"}])
+def test_an_apply_to_resume_is_named_somehow(over: Any) -> None:
+    refused = over.refused("resume_stack")
+    (found,) = refused.data["diagnostics"]
+    assert (refused.code, found["hint"]) == (-32602, "give `stack`, or the name of the apply in `which`")
+    assert over.refused("resume_stack", which="apply-7").code == -32001
+
+
+@pytest.mark.parametrize("named", [{"stack": "shop"}, {"stack": "shop", "which": "apply-1"}, {"which": "apply-1"}])
 def test_an_apply_that_was_cut_off_is_finished(cut_off: Any, named: dict[str, str]) -> None:
-    job = cut_off.call("resume_stack", stack="shop", approve=["create"], wait=SECONDS, **named)
-    assert (job["status"], job["result"]) == ("done", {"resumed": "apply-1", "rolled_back": False})
+    job = cut_off.call("resume_stack", approve=["create"], wait=SECONDS, **named)
+    assert (job["status"], job["stack"]) == ("done", "shop")
+    assert job["result"] == {"resumed": "apply-1", "rolled_back": False}
     assert cut_off.call("list_unfinished") == []
     assert {vm["name"]: vm["status"] for vm in cut_off.call("list_vms")} == {"web": "running", "db": "running"}
 
@@ -138,4 +146,4 @@ def test_what_is_left_of_an_apply_needs_its_classes(cut_off: Any, asked: dict[st
     way = next(way for way in refused.data["ways"] if lacking in way["params"].get("approve", []))
     assert [left["apply"] for left in cut_off.call("list_unfinished")] == ["apply-1"]
     assert cut_off.call("list_vms") == before
-    assert cut_off.call(way["method"], stack="shop", wait=SECONDS, **way["params"])["status"] == "done"
+    assert cut_off.call(way["method"], wait=SECONDS, **way["params"])["status"] == "done"

@@ -6,7 +6,7 @@ YAML 1.2 values, merge keys, duplicate keys and places at once.
 
 SUMMARIES = {
     "yaml-encoding": "File is not UTF-8 text",
-    "yaml-empty": "File is empty",
+    "yaml-empty": "YAML text is empty",
     "yaml-syntax": "Not valid YAML",
     "yaml-tab": "Tab in the indentation",
     "yaml-documents": "Several documents in one file",

@@ -30,7 +30,7 @@ def decode(content: bytes) -> str:
         detail = f"The byte 0x{content[error.start]:02X} is not UTF-8."
         raise Unreadable("yaml-encoding", detail, mark, None, "save the file as UTF-8") from None
     if not text.strip():
-        raise Unreadable("yaml-empty", "The file holds nothing.", START)
+        raise Unreadable("yaml-empty", "It holds nothing.", START)
     return text
 
 

@@ -68,6 +68,9 @@ _ONLY_IN_A_TERMINAL = re.compile(
     r" or `HEROCLOUD_VAR_[^`]*`| give more time with `--lock-timeout`,|, or delete the file and get a commented one from `herocloud init`"
 )
 """Ways out that callers do not have beside others that they have."""
+_LEFT_OUT = re.compile(r", or leave `[^`]*` out with `--exclude [^`]*`")
+_OF_A_STACK_FILE = frozenset({"validate_stack", "plan_stack", "get_plan", "apply_plan"})
+"""Methods whose callers can plan with `exclude`; no other one has it."""
 
 
 def resuming(apply: str | None, *, rollback: bool = False) -> str:
@@ -80,11 +83,11 @@ def in_methods(text: str) -> str:
     return _QUOTED.sub(_replace, _ONLY_IN_A_TERMINAL.sub("", text))
 
 
-def of_error(data: Any) -> Any:
-    """Return the data of an error with its diagnostics in the words of the API, and with the calls that they name."""
+def of_error(data: Any, method: str) -> Any:
+    """Return the data of an error of this method with its diagnostics in the words of the API, and with the calls that they name."""
     if not isinstance(data, Mapping) or "diagnostics" not in data:
         return data
-    diagnostics = [_translated(diagnostic) for diagnostic in data["diagnostics"]]
+    diagnostics = [_translated(diagnostic, method) for diagnostic in data["diagnostics"]]
     return {**data, "diagnostics": diagnostics, "ways": _find_all(diagnostics)}
 
 
@@ -119,8 +122,11 @@ def _read_parameters(text: str) -> dict[str, Any]:
     return found
 
 
-def _translated(diagnostic: Mapping[str, Any]) -> dict[str, Any]:
-    return {**diagnostic, **{name: in_methods(diagnostic[name]) for name in ("detail", "hint") if diagnostic.get(name)}}
+def _translated(diagnostic: Mapping[str, Any], method: str) -> dict[str, Any]:
+    texts = {name: diagnostic[name] for name in ("detail", "hint") if diagnostic.get(name)}
+    if method not in _OF_A_STACK_FILE:
+        texts = {name: _LEFT_OUT.sub("", text) for name, text in texts.items()}
+    return {**diagnostic, **{name: in_methods(text) for name, text in texts.items()}}
 
 
 def _replace(found: re.Match[str]) -> str:

@@ -567,8 +567,8 @@ class AsyncMethods:
 
     async def resume_stack(
         self,
-        stack: str,
         *,
+        stack: str | None = None,
         rollback: bool = False,
         approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
         idempotency_key: str | None = None,
@@ -579,9 +579,9 @@ class AsyncMethods:
     ) -> JobInfo:
         """Finish an apply that did not end, or take it back.
 
-        Where nothing waits, nothing is done, the job is done, and its note says what leads on from an apply that
-        failed. There is nothing to take back then either, which is an error, and so is the name of an apply that does
-        not wait.
+        It is the newest of `stack`, or the one that `which` names, for which no stack has to be given. Where nothing
+        waits, nothing is done, the job is done, and its note says what leads on from an apply that failed. There is
+        nothing to take back then either, which is an error, and so is the name of an apply that does not wait.
         """
         return cast(
             "JobInfo",

@@ -136,7 +136,7 @@ class Service:
         # Names are taken out first: what is translated names a VM in other ways.
         data = self._conceal(known.data, digest)
         # What the command line asks for, it shows in its own words.
-        return RpcError(known.kind, data if method in own_methods.METHODS else advice.of_error(data))
+        return RpcError(known.kind, data if method in own_methods.METHODS else advice.of_error(data, method.name))
 
     def _conceal(self, data: Json, digest: str | None) -> Json:
         """Take out of an error what its caller may not know.

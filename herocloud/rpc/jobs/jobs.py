@@ -286,7 +286,7 @@ class Jobs:
 
     def _words(self, run: Run, error: RpcError) -> Json:
         data = self.conceal(error.data, run.subject.secret)
-        return data if run.tells_all else advice.of_error(data)
+        return data if run.tells_all else advice.of_error(data, run.job.method)
 
     def _write_end(self, run: Run, status: str, result: Json, error: Json) -> None:
         """Write how a job ended, and the event of that. A disk that does not take it now gets it with the next write that it takes."""

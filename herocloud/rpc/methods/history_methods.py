@@ -177,28 +177,33 @@ def _choose(desk: Desk, which: str | None, stack: str | None, secret: str) -> _C
 )
 def resume_stack(
     desk: Desk,
-    stack: StackText,
+    stack: StackText | None = None,
     rollback: Annotated[bool, Field(description="Takes back what the apply did instead of finishing it.")] = False,  # noqa: FBT002
     approve: Approve = [],  # noqa: B006
     idempotency_key: IdempotencyKey = None,
     wait: Wait = 0.0,
-    which: Annotated[str | None, Field(max_length=64, description="The name of the apply, where a stack has several: `apply-12`.")] = None,
+    which: Annotated[str | None, Field(max_length=64, description="The name of the apply: `apply-12`.")] = None,
     secret: Secret = "",
     environment: Environment = {},  # noqa: B006
 ) -> JobInfo:
     """Finish an apply that did not end, or take it back.
 
-    Where nothing waits, nothing is done, the job is done, and its note says what leads on from an apply that failed. There is nothing to
-    take back then either, which is an error, and so is the name of an apply that does not wait.
+    It is the newest of `stack`, or the one that `which` names, for which no stack has to be given. Where nothing waits, nothing is done,
+    the job is done, and its note says what leads on from an apply that failed. There is nothing to take back then either, which is an
+    error, and so is the name of an apply that does not wait.
     """
+    if stack is None and which is None:
+        raise error_answers.invalid("Nothing says which apply is meant.", "give `stack`, or the name of the apply in `which`", "stack")
     digest = desk.digest(secret)
     waiting = [
         pending
         for pending in unfinished.waiting(desk.reader.pending(), None)
-        if pending.stack == stack and infos.sees_apply(desk, pending, digest)
+        if stack in (None, pending.stack) and infos.sees_apply(desk, pending, digest)
     ]
     chosen = unfinished.named(waiting, which) if which is not None else waiting[-1] if waiting else None
     failed = "" if chosen else resumption.last_failed(desk.folder, stack, _hidden(desk, digest))
+    if chosen is not None:
+        stack = chosen.stack
     if chosen is None and rollback:
         raise resumption.nothing_to_take_back(failed)
     owner = digest if chosen is not None and not infos.sees_apply(desk, chosen, desk.digest("")) else None

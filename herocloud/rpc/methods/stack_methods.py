@@ -108,7 +108,7 @@ def _shown(desk: Desk, found: tuple[Diagnostic, ...]) -> list[Json]:
         )
         for diagnostic in found
     ]
-    written = advice.of_error(error_answers.document(cleaned))
+    written = advice.of_error(error_answers.document(cleaned), "plan_stack")
     diagnostics: list[Json] = desk.jobs.conceal(written["diagnostics"], None)
     return diagnostics
 
