@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from herocloud.kits import jsons
 from herocloud.kits.jsons import Json, Spec
-from herocloud.model import ids
+from herocloud.model import ids, overlays
 from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 from herocloud.model.ids import Address, Sid, StackName
@@ -70,10 +70,21 @@ def plan_deploy(folder: Path, wanted: DeployWanted, known: Known | None = None) 
     if any((thing.stack, thing.address) == (STACK, address) for thing in capacity.without_record(recorded, observed)):
         raise Refused([orphan_diagnostics.name_of_orphan(address)])
     vm, images = _load(folder, host, wanted)
+    if vm.spec.get("mycelium") and overlays.NODE not in standing:
+        raise Refused([_without_node(address)])
     vm, image = _settle_image(vm, images, standing)
     host = stack_plans.able(host, Desired(STACK, (vm,)), None)
     plan = imperative_vms.plan_added(STACK, (vm,) if image is None else (image, vm), recorded, observed, host.host)
     return stack_plans.without_file(plan, recorded, observed, host)
+
+
+def _without_node(address: Address) -> Diagnostic:
+    """Say that only a stack file brings a node of the overlay along."""
+    from herocloud.plan import overlay_diagnostics
+
+    detail = f"`{address}` wants an address on the overlay, and VMs that are deployed one by one have no node there."
+    hint = "`plan_stack` takes a stack file in which the VM has `mycelium: true`; or deploy it without `mycelium`"
+    return overlay_diagnostics.overlay_unknown(address, None)._replace(detail=detail, hint=hint)
 
 
 def require_free(recorded: Recorded, host: Hosting, slices: Sequence[str]) -> None:

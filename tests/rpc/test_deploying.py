@@ -338,3 +338,15 @@ def test_lists_are_made_of_one_moment(daemon: Any, monkeypatch: Any) -> None:
     states = iter([full, *[type(full)()] * 100])
     monkeypatch.setattr(type(daemon.service.desk), "recorded", property(lambda _desk: next(states)))
     assert [vm["name"] for vm in daemon.call("list_vms")] == ["web"]
+
+
+def test_an_address_in_the_overlay_is_had_with_a_stack_file(daemon: Any) -> None:
+    deploy = {"name": "web", "slice_sid": "s1", "image": "tiny", "wait": 30}
+    refused = daemon.refused("deploy_vm", **deploy, mycelium=True)
+    assert (refused.code, refused.data["diagnostics"][0]["code"]) == (-32003, "overlay-unknown")
+    (way,) = refused.data["ways"]
+    yaml = "stack: shop\nvms: {web: {image: tiny, slice: s1, mycelium: true}}\n"
+    plan = daemon.call(way["method"], yaml=yaml, **way["params"])
+    assert daemon.call("apply_plan", plan_id=plan["plan_id"], approve=["create"], wait=30)["status"] == "done"
+    (vm,) = daemon.call("list_vms")
+    assert vm["mycelium_ip"]

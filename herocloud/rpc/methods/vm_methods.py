@@ -125,7 +125,7 @@ def deploy_vm(
     env: Annotated[dict[str, Text], Field(max_length=256, description="Environment variables for the guest.")] = {},  # noqa: B006
     labels: Annotated[dict[str, Text], Field(max_length=64, description="Words to find the VM by.")] = {},  # noqa: B006
     restart: Annotated[Literal["no", "on-failure", "always"], Field(description="When it is started again by itself.")] = "no",
-    mycelium: Annotated[bool, Field(description="Gives the VM an address in the overlay.")] = False,  # noqa: FBT002
+    mycelium: Annotated[bool, Field(description="An address in the overlay, which needs a stack file: it is refused here.")] = False,  # noqa: FBT002
     hypervisor: Annotated[Hypervisor, Field(description="What runs the VM.")] = "auto",
 ) -> JobInfo:
     """Deploy a VM on a free slice.
