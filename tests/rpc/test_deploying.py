@@ -294,6 +294,17 @@ def test_a_plan_that_was_shown_is_applied_as_it_was_approved(daemon: Any) -> Non
     assert daemon.call("list_vms") == []
 
 
+def test_a_plan_that_was_applied_before_changes_nothing_and_says_so(daemon: Any) -> None:
+    plan = daemon.call("plan_stack", yaml="stack: shop\nvms: {front: {image: tiny, memory: 1 GiB}}\n")["plan_id"]
+    first, second = (daemon.call("apply_plan", plan_id=plan, approve=["create"], wait=30) for _ in range(2))
+    assert (first["status"], first["result"]["changes"], first["note"]) == ("done", 2, "")
+    assert (second["status"], second["result"]["changes"]) == ("done", 0)
+    assert second["note"] == "this plan was applied before, and nothing was done"
+    daemon.call("destroy_stack", stack="shop", approve=["destroy"], wait=30)
+    assert daemon.call("apply_plan", plan_id=plan, approve=["create"], wait=30)["result"]["changes"] == 2
+    assert [vm["name"] for vm in daemon.call("list_vms")] == ["front"]
+
+
 @pytest.mark.parametrize(
     ("asked", "seconds"), [({}, 60.0), ({"timeout": 7}, 7.0), ({"force": True}, 0.0), ({"force": True, "timeout": 7}, 0.0)]
 )

@@ -246,7 +246,11 @@ def apply_plan(
         finally:
             desk.sight.forget()
         work.require_done(run, applied)
-        return {"plan_id": planned.plan.id, "changes": len(planned.plan.changing), "outputs": dict(planned.plan.outputs)}
+        already = applied.result is not None and applied.result.already
+        if already:
+            run.note("this plan was applied before, and nothing was done")
+        changes = 0 if already else len(planned.plan.changing)
+        return {"plan_id": planned.plan.id, "changes": changes, "outputs": dict(planned.plan.outputs)}
 
     request = Request("apply_plan", Subject(f"stack:{planned.plan.stack}", planned.plan.stack), run_it)
     return infos.job_info(desk.submit(request, idempotency_key, wait=wait))
