@@ -83,6 +83,22 @@ def test_an_open_job_is_listed_however_many_newer_ones_have_ended(daemon: Any, m
     assert daemon.call("wait_job", job_id=oldest, timeout=SECONDS)["status"] == "done"
 
 
+def test_a_job_that_is_cancelled_again_still_ends_the_steps_that_it_is_in(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[int] = []
+
+    def cancel_often(job: str) -> None:
+        run = daemon.service.jobs._runs[int(job[1:])]
+        for at_once in (False, False, False, True, False, True):
+            daemon.call("cancel_job", job_id=job, at_once=at_once)
+            waits.append(run.interrupts.unheeded)
+
+    tell_after(daemon, monkeypatch, "job_started", cancel_often)
+    job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny")
+    assert daemon.call("wait_job", job_id=job["job_id"], timeout=SECONDS)["status"] == "cancelled"
+    # Two that nothing was done about yet are what ends an apply at once.
+    assert waits == [1, 1, 1, 2, 2, 2]
+
+
 def test_a_cancelled_job_of_the_queue_never_begins(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=SECONDS)["sid"]
     begun, go_on = threading.Event(), threading.Event()

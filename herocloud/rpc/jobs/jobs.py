@@ -35,7 +35,8 @@ KEY_SECONDS = 24 * 3600.0
 """For so long the same idempotency key means the same job."""
 ADMISSION_SECONDS = 1.0
 """For so long a request waits to hear whether its job may begin; an answer takes no longer than that."""
-
+_IMPATIENT = 2
+"""So many requests to stop wait for no step that runs."""
 _FILLING = frozenset({"deploy_vm", "clone_vm", "create_snapshot", "restore_snapshot", "apply_plan", "start_vm"})
 """Methods after which there is less room; what is kept for the others on a full disk is not for them."""
 Found = TypeVar("Found", StoredJob, StoredJob | None)
@@ -370,9 +371,9 @@ class Jobs:
             return self.find(number)
         # On disk first: a daemon that is killed now must not go on with it after its restart.
         self._move(run, "cancelling")
-        if run.cancelled:
-            run.interrupts.stop()
-            if at_once:
+        with run.turn:
+            # Who asks again because no answer came means no more by it.
+            while run.cancelled and run.interrupts.unheeded < (_IMPATIENT if at_once else 1):
                 run.interrupts.stop()
         return run.job
 
