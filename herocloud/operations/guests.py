@@ -311,7 +311,14 @@ def _require_running(folder: Path, record: Record) -> None:
 
 def _refuse(record: Record, error: HerocloudError) -> NoReturn:
     from herocloud.providers.guests.agent_answers import BadAnswer
+    from herocloud.providers.guests.programs import NotEnded
 
+    if isinstance(error, NotEnded):
+        hint = "give it longer, or end it inside the guest"
+        found = Diagnostic(
+            "program-still-runs", "The program has not ended", f"`{record.address}`: {error}.", address=record.address, hint=hint
+        )
+        raise Refused([found]) from error
     if isinstance(error, BadAnswer):
         hint = f"a guest answers for itself: `herocloud vm console {record.address}` shows who is in there"
         found = Diagnostic(

@@ -42,6 +42,10 @@ Heard = Callable[[bool, bytes], None]
 """Takes what a program said; the flag tells whether it came from stderr."""
 
 
+class NotEnded(Permanent):
+    """A program has run for as long as somebody waits for it."""
+
+
 class Ended(NamedTuple):
     """How a program ended."""
 
@@ -80,9 +84,9 @@ class _Limit(NamedTuple):
         """Return whether the time of the command has run out."""
         return self.until is not None and time.monotonic() >= self.until
 
-    def late(self) -> Permanent:
+    def late(self) -> "NotEnded":
         """Return the error that says so."""
-        return Permanent(f"`{self.program}` has not ended in time; it goes on in the guest")
+        return NotEnded(f"`{self.program}` has not ended in time; it goes on in the guest")
 
 
 class _Files(NamedTuple):

@@ -48,6 +48,7 @@ _UNREACHABLE = frozenset(
     {"guest-unreachable", "hypervisor-unavailable", "missing-on-host", "no-hypervisor", "program-missing", "simulated-host"}
 )
 _TOO_LARGE = frozenset({"memory-over-slices"})
+_OUT_OF_TIME = frozenset({"program-still-runs"})
 
 _PARAMETERS = {"vcpus": "cpu_count", "memory": "memory_bytes", "root_disk": "disk_bytes", "slice": "more_slices"}
 """The parameters of `deploy_vm` that are called otherwise than the field of a VM which they are."""
@@ -75,6 +76,8 @@ def refuse(error: errors.Refused) -> RpcError:
         return RpcError(error_codes.BLOCKED, document(error.diagnostics))
     if codes & _UNREACHABLE:
         return RpcError(error_codes.HYPERVISOR_UNAVAILABLE, document(error.diagnostics))
+    if codes & _OUT_OF_TIME:
+        return RpcError(error_codes.TIMED_OUT, document(error.diagnostics))
     if codes & _TOO_LARGE:
         return RpcError(error_codes.DOES_NOT_FIT, document(error.diagnostics))
     if isinstance(error, deployment.FieldsRefused):

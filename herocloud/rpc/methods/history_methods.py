@@ -10,7 +10,7 @@ from herocloud.model.words import Approval
 from herocloud.model.worlds import Record
 from herocloud.operations import apply, lookups, resumption, reversal, unfinished
 from herocloud.rpc.calls import advice, error_answers
-from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, NOT_FOUND, WRONG_STATE
+from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND, WRONG_STATE
 from herocloud.rpc.calls.method_table import Example, Method, declare
 from herocloud.rpc.jobs import work
 from herocloud.rpc.jobs.desk import Desk, secret_of
@@ -110,7 +110,7 @@ def list_orphans(desk: Desk, secret: Secret = "") -> list[OrphanInfo]:
         {"which": None, "stack": "shop", "approve": ["create"], "idempotency_key": None, "wait": 60},
         {**_JOB, "method": "undo", "stack": "shop", "address": None, "sid": None},
     ),
-    errors=(*CHANGING, DOES_NOT_FIT),
+    errors=(*CHANGING, DOES_NOT_FIT, IMAGE_ERROR),
 )
 def undo(
     desk: Desk,
@@ -173,7 +173,7 @@ def _choose(desk: Desk, which: str | None, stack: str | None, secret: str) -> _C
         {"stack": "shop", "rollback": False, "approve": [], "idempotency_key": None, "wait": 60},
         {**_JOB, "method": "resume_stack", "stack": "shop", "address": None, "sid": None},
     ),
-    errors=CHANGING,
+    errors=(*CHANGING, IMAGE_ERROR),
 )
 def resume_stack(
     desk: Desk,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from herocloud.rpc.calls import error_answers
-from herocloud.rpc.calls.error_codes import NOT_FOUND, WRONG_STATE
+from herocloud.rpc.calls.error_codes import NOT_FOUND
 from herocloud.rpc.calls.method_table import Example, Method, declare
 from herocloud.rpc.jobs.desk import Desk
 from herocloud.rpc.jobs.job_marks import job_number
@@ -57,7 +57,7 @@ def wait_job(
     return infos.job_info(desk.jobs.wait(job.number, timeout) or job)
 
 
-@declare("jobs", example=Example({"job_id": "j1", "secret": ""}, _JOB, "ended"), errors=(NOT_FOUND, WRONG_STATE))
+@declare("jobs", example=Example({"job_id": "j1", "secret": ""}, _JOB, "ended"), errors=(NOT_FOUND,))
 def cancel_job(
     desk: Desk,
     job_id: JobId,

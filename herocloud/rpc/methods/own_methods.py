@@ -32,7 +32,6 @@ from herocloud.rpc.calls.error_codes import (
     HYPERVISOR_UNAVAILABLE,
     IMAGE_ERROR,
     LOCKED,
-    NOT_FOUND,
     STALE_PLAN,
     TIMED_OUT,
     WRONG_STATE,
@@ -90,7 +89,7 @@ def _options(given: RunOptions) -> Options:
 @declare(
     "jobs",
     example=Example({}, None, "a question whether this caller may"),
-    errors=(NOT_FOUND, WRONG_STATE, LOCKED, STALE_PLAN, BLOCKED, HYPERVISOR_UNAVAILABLE, TIMED_OUT, CANCELLED, DOES_NOT_FIT, IMAGE_ERROR),
+    errors=(WRONG_STATE, LOCKED, STALE_PLAN, BLOCKED, HYPERVISOR_UNAVAILABLE, TIMED_OUT, CANCELLED, DOES_NOT_FIT, IMAGE_ERROR),
 )
 def run_plan(
     desk: Desk,

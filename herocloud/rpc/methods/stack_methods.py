@@ -14,7 +14,7 @@ from herocloud.operations.stack_plans import Asked, Planned
 from herocloud.plan import annotation
 from herocloud.plan.scope import PlanOptions
 from herocloud.rpc.calls import advice, error_answers
-from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND, WRONG_STATE, RpcError
+from herocloud.rpc.calls.error_codes import DOES_NOT_FIT, IMAGE_ERROR, NOT_FOUND, STALE_PLAN, WRONG_STATE, RpcError
 from herocloud.rpc.calls.method_table import Example, Method, declare
 from herocloud.rpc.jobs import uploads, work
 from herocloud.rpc.jobs.desk import Desk
@@ -144,7 +144,7 @@ _PLAN = {
 }
 
 
-@declare("stacks", example=Example({**_SENT, "plan_name": "first-plan"}, _PLAN), errors=(NOT_FOUND, WRONG_STATE, DOES_NOT_FIT))
+@declare("stacks", example=Example({**_SENT, "plan_name": "first-plan"}, _PLAN), errors=(WRONG_STATE,))
 def plan_stack(
     desk: Desk,
     yaml: YamlText = None,
@@ -215,7 +215,7 @@ def _find_plan(desk: Desk, plan_id: str) -> Planned:
         {"plan_id": "first-plan", "approve": ["create"], "idempotency_key": None, "wait": 60},
         {**_JOB, "method": "apply_plan", "stack": "shop", "address": None, "sid": None},
     ),
-    errors=(*CHANGING, DOES_NOT_FIT, IMAGE_ERROR),
+    errors=(*CHANGING, STALE_PLAN, DOES_NOT_FIT, IMAGE_ERROR),
 )
 def apply_plan(
     desk: Desk,
@@ -336,7 +336,7 @@ def export(
         {"stack": "shop", "approve": ["destroy"], "idempotency_key": None, "wait": 60},
         {**_JOB, "method": "destroy_stack", "stack": "shop", "address": None, "sid": None},
     ),
-    errors=CHANGING,
+    errors=(*CHANGING, IMAGE_ERROR),
 )
 def destroy_stack(
     desk: Desk,

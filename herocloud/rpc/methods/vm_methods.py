@@ -25,7 +25,6 @@ from herocloud.rpc.calls.error_codes import (
     LOCKED,
     NOT_FOUND,
     SLICE_IN_USE,
-    STALE_PLAN,
     TIMED_OUT,
     WRONG_STATE,
 )
@@ -37,7 +36,7 @@ from herocloud.rpc.jobs.job_runs import Request, Run, Subject
 from herocloud.rpc.methods import infos
 from herocloud.rpc.methods.answers import IdempotencyKey, JobInfo, Secret, Sid, SliceSid, VmInfo, Wait
 
-CHANGING = (NOT_FOUND, WRONG_STATE, LOCKED, STALE_PLAN, BLOCKED, HYPERVISOR_UNAVAILABLE, TIMED_OUT, CANCELLED)
+CHANGING = (NOT_FOUND, WRONG_STATE, LOCKED, BLOCKED, HYPERVISOR_UNAVAILABLE, TIMED_OUT, CANCELLED)
 """What every change of a VM may answer."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", description="The name of the VM, unique among deployed ones.")]
