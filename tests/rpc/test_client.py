@@ -30,6 +30,12 @@ def test_both_clients_have_the_same_methods(document: dict[str, Any]) -> None:
         assert inspect.iscoroutinefunction(awaited)
 
 
+def test_what_a_method_is_about_needs_no_name(document: dict[str, Any]) -> None:
+    for method in document["methods"]:
+        parameters = list(inspect.signature(getattr(Client, method["name"].replace(".", "_"))).parameters.values())[1:]
+        assert [parameter.kind for parameter in parameters[:1] if parameter.kind is parameter.KEYWORD_ONLY] == [], method["name"]
+
+
 def _arguments(example: dict[str, Any]) -> dict[str, Any]:
     return {f"{one['name']}_" if one["name"] == "from" else one["name"]: one["value"] for one in example["params"]}
 

@@ -54,7 +54,6 @@ class AsyncMethods:
 
     async def list_slices(
         self,
-        *,
         secret: str = "",
     ) -> list[SliceInfo]:
         """Return every slice, free or in use.
@@ -127,8 +126,8 @@ class AsyncMethods:
 
     async def list_vms(
         self,
-        *,
         secret: str = "",
+        *,
         stack: str | None = None,
     ) -> list[VmInfo]:
         """Return the VMs with what each is doing.
@@ -256,8 +255,8 @@ class AsyncMethods:
 
     async def create_snapshot(
         self,
-        *,
         sid: str | None = None,
+        *,
         name: str | None = None,
         memory: bool = False,
         sids: list[str] | None = None,
@@ -289,8 +288,8 @@ class AsyncMethods:
 
     async def list_snapshots(
         self,
-        *,
         secret: str = "",
+        *,
         sid: str | None = None,
     ) -> list[SnapshotInfo]:
         """Return the snapshots of the VMs, those of one VM oldest first.
@@ -399,8 +398,8 @@ class AsyncMethods:
 
     async def validate_stack(
         self,
-        *,
         yaml: str | None = None,
+        *,
         variables: dict[str, str] | None = None,
         contents: dict[str, str] | None = None,
         files: dict[str, str] | None = None,
@@ -420,8 +419,8 @@ class AsyncMethods:
 
     async def plan_stack(
         self,
-        *,
         yaml: str | None = None,
+        *,
         variables: dict[str, str] | None = None,
         contents: dict[str, str] | None = None,
         plan_name: str | None = None,
@@ -483,7 +482,6 @@ class AsyncMethods:
 
     async def list_stacks(
         self,
-        *,
         secret: str = "",
     ) -> list[StackInfo]:
         """Return every stack of which something is recorded."""
@@ -500,8 +498,8 @@ class AsyncMethods:
 
     async def drift(
         self,
-        *,
         stack: str | None = None,
+        *,
         secret: str = "",
     ) -> DriftReport:
         """Compare the world with the records; the lists are empty where they agree."""
@@ -509,8 +507,8 @@ class AsyncMethods:
 
     async def export(
         self,
-        *,
         stack: str | None = None,
+        *,
         addresses: list[str] | None = None,
         secret: str = "",
     ) -> list[ExportedStack]:
@@ -539,8 +537,8 @@ class AsyncMethods:
 
     async def undo(
         self,
-        *,
         which: str | None = None,
+        *,
         stack: str | None = None,
         approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
         idempotency_key: str | None = None,
@@ -567,8 +565,8 @@ class AsyncMethods:
 
     async def resume_stack(
         self,
-        *,
         stack: str | None = None,
+        *,
         rollback: bool = False,
         approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
         idempotency_key: str | None = None,
@@ -602,7 +600,6 @@ class AsyncMethods:
 
     async def list_unfinished(
         self,
-        *,
         secret: str = "",
     ) -> list[UnfinishedInfo]:
         """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
@@ -610,7 +607,6 @@ class AsyncMethods:
 
     async def list_orphans(
         self,
-        *,
         secret: str = "",
     ) -> list[OrphanInfo]:
         """Return what carries our mark and no record owns, as where an older state was put back.
@@ -622,8 +618,8 @@ class AsyncMethods:
 
     async def state_log(
         self,
-        *,
         stack: str | None = None,
+        *,
         limit: int = 100,
         secret: str = "",
     ) -> list[LogEntry]:
@@ -635,7 +631,6 @@ class AsyncMethods:
 
     async def resources(
         self,
-        *,
         secret: str = "",
     ) -> ResourcesInfo:
         """Return capacity, effective limit, allocated and available amounts of the host, and what each VM holds.
@@ -647,8 +642,8 @@ class AsyncMethods:
 
     async def list_jobs(
         self,
-        *,
         limit: int = 100,
+        *,
         secret: str = "",
         open_only: bool = False,
     ) -> list[JobInfo]:
@@ -693,8 +688,8 @@ class AsyncMethods:
 
     async def run_plan(
         self,
-        *,
         plan: str | None = None,
+        *,
         options: RunOptions | None = None,
         environment: dict[str, str] | None = None,
         idempotency_key: str | None = None,
@@ -733,8 +728,8 @@ class AsyncMethods:
 
     async def events(
         self,
-        *,
         from_: int = 0,
+        *,
         limit: int = 100,
         secret: str = "",
     ) -> EventPage:

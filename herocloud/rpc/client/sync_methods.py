@@ -54,7 +54,6 @@ class SyncMethods:
 
     def list_slices(
         self,
-        *,
         secret: str = "",
     ) -> list[SliceInfo]:
         """Return every slice, free or in use.
@@ -127,8 +126,8 @@ class SyncMethods:
 
     def list_vms(
         self,
-        *,
         secret: str = "",
+        *,
         stack: str | None = None,
     ) -> list[VmInfo]:
         """Return the VMs with what each is doing.
@@ -250,8 +249,8 @@ class SyncMethods:
 
     def create_snapshot(
         self,
-        *,
         sid: str | None = None,
+        *,
         name: str | None = None,
         memory: bool = False,
         sids: list[str] | None = None,
@@ -283,8 +282,8 @@ class SyncMethods:
 
     def list_snapshots(
         self,
-        *,
         secret: str = "",
+        *,
         sid: str | None = None,
     ) -> list[SnapshotInfo]:
         """Return the snapshots of the VMs, those of one VM oldest first.
@@ -393,8 +392,8 @@ class SyncMethods:
 
     def validate_stack(
         self,
-        *,
         yaml: str | None = None,
+        *,
         variables: dict[str, str] | None = None,
         contents: dict[str, str] | None = None,
         files: dict[str, str] | None = None,
@@ -414,8 +413,8 @@ class SyncMethods:
 
     def plan_stack(
         self,
-        *,
         yaml: str | None = None,
+        *,
         variables: dict[str, str] | None = None,
         contents: dict[str, str] | None = None,
         plan_name: str | None = None,
@@ -477,7 +476,6 @@ class SyncMethods:
 
     def list_stacks(
         self,
-        *,
         secret: str = "",
     ) -> list[StackInfo]:
         """Return every stack of which something is recorded."""
@@ -494,8 +492,8 @@ class SyncMethods:
 
     def drift(
         self,
-        *,
         stack: str | None = None,
+        *,
         secret: str = "",
     ) -> DriftReport:
         """Compare the world with the records; the lists are empty where they agree."""
@@ -503,8 +501,8 @@ class SyncMethods:
 
     def export(
         self,
-        *,
         stack: str | None = None,
+        *,
         addresses: list[str] | None = None,
         secret: str = "",
     ) -> list[ExportedStack]:
@@ -533,8 +531,8 @@ class SyncMethods:
 
     def undo(
         self,
-        *,
         which: str | None = None,
+        *,
         stack: str | None = None,
         approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
         idempotency_key: str | None = None,
@@ -561,8 +559,8 @@ class SyncMethods:
 
     def resume_stack(
         self,
-        *,
         stack: str | None = None,
+        *,
         rollback: bool = False,
         approve: list[Literal["create", "update", "stop", "reboot", "replace", "destroy"]] | None = None,
         idempotency_key: str | None = None,
@@ -596,7 +594,6 @@ class SyncMethods:
 
     def list_unfinished(
         self,
-        *,
         secret: str = "",
     ) -> list[UnfinishedInfo]:
         """Return the applies that did not end and on which nobody works; `resume_stack` goes on with one or takes it back."""
@@ -604,7 +601,6 @@ class SyncMethods:
 
     def list_orphans(
         self,
-        *,
         secret: str = "",
     ) -> list[OrphanInfo]:
         """Return what carries our mark and no record owns, as where an older state was put back.
@@ -616,8 +612,8 @@ class SyncMethods:
 
     def state_log(
         self,
-        *,
         stack: str | None = None,
+        *,
         limit: int = 100,
         secret: str = "",
     ) -> list[LogEntry]:
@@ -629,7 +625,6 @@ class SyncMethods:
 
     def resources(
         self,
-        *,
         secret: str = "",
     ) -> ResourcesInfo:
         """Return capacity, effective limit, allocated and available amounts of the host, and what each VM holds.
@@ -641,8 +636,8 @@ class SyncMethods:
 
     def list_jobs(
         self,
-        *,
         limit: int = 100,
+        *,
         secret: str = "",
         open_only: bool = False,
     ) -> list[JobInfo]:
@@ -687,8 +682,8 @@ class SyncMethods:
 
     def run_plan(
         self,
-        *,
         plan: str | None = None,
+        *,
         options: RunOptions | None = None,
         environment: dict[str, str] | None = None,
         idempotency_key: str | None = None,
@@ -727,8 +722,8 @@ class SyncMethods:
 
     def events(
         self,
-        *,
         from_: int = 0,
+        *,
         limit: int = 100,
         secret: str = "",
     ) -> EventPage:

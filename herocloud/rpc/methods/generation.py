@@ -102,7 +102,8 @@ def _method(method: Mapping[str, Json], *, asynchronous: bool) -> Iterator[str]:
         if parameter["required"]:
             parameters.append(f"{own}: {kind}")
         else:
-            if "*" not in parameters:
+            # What a method is about, its first parameter, needs no name, as over the wire.
+            if "*" not in parameters and parameters:
                 parameters.append("*")
             default = parameter["schema"].get("default")
             # A list or a mapping as a default would be shared by all calls; nothing means the daemon's own default.
