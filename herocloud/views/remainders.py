@@ -7,6 +7,11 @@ from herocloud.model.words import GLYPHS, Action, Impact
 from herocloud.views import phrases, values, writer
 
 
+def status_of(pending: Pending) -> str:
+    """Return whether somebody works on an apply, in a word."""
+    return "running" if pending.alive else "interrupted"
+
+
 def pending_document(pending: Pending) -> dict[str, Json]:
     """Return one entry of `unfinished` in a plan."""
     return {
@@ -14,7 +19,7 @@ def pending_document(pending: Pending) -> dict[str, Json]:
         "plan_id": pending.plan,
         "stack": pending.stack,
         "operation": pending.operation,
-        "status": "running" if pending.alive else "interrupted",
+        "status": status_of(pending),
         "started": pending.started,
         "user": pending.caller.user,
         "command": pending.caller.command,

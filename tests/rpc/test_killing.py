@@ -227,7 +227,7 @@ def test_the_command_lines_apply_is_left_alone(processes: Processes, folder: Pat
     kill_an_apply(folder, tmp_path, "state.commit.after")
     client = processes.start()
     assert client.list_jobs() == []
-    assert [(left["stack"], left["status"]) for left in client.list_unfinished()] == [("shop", "running")]
+    assert [(left["stack"], left["status"]) for left in client.list_unfinished()] == [("shop", "interrupted")]
     assert client.drift()["unfinished"] == client.drift(stack="shop")["unfinished"] == client.list_unfinished()
 
 

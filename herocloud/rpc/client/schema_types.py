@@ -355,7 +355,7 @@ class UnfinishedInfo(TypedDict):
     stack: str
     operation: str
     status: str
-    """`interrupted` when somebody stopped it, `running` when it was cut off."""
+    """`interrupted`, as nobody works on it: somebody stopped it, or it was cut off."""
     user: str
     address: str | None
     """The one VM that it is about."""

@@ -339,7 +339,7 @@ class UnfinishedInfo(Answer):
     apply: str
     stack: str
     operation: str
-    status: str = Field(description="`interrupted` when somebody stopped it, `running` when it was cut off.")
+    status: str = Field(description="`interrupted`, as nobody works on it: somebody stopped it, or it was cut off.")
     user: str
     address: str | None = Field(description="The one VM that it is about.")
 

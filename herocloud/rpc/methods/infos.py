@@ -15,7 +15,7 @@ from herocloud.rpc.jobs.desk import Desk, Unrecorded, secret_of
 from herocloud.rpc.jobs.job_marks import SECRET_LABEL, job_id
 from herocloud.rpc.methods.answers import EventInfo, JobInfo, JobSteps, OrphanInfo, RpcErrorInfo, SliceInfo, UnfinishedInfo, VmInfo
 from herocloud.rpc.store.daemon_store import StoredEvent, StoredJob
-from herocloud.views import listings
+from herocloud.views import listings, remainders
 
 
 def vm_info(desk: Desk, record: Record) -> VmInfo:
@@ -185,7 +185,7 @@ def unfinished_infos(desk: Desk, stack: str | None, digest: str | None) -> list[
             apply=pending.id,
             stack=pending.stack,
             operation=pending.operation,
-            status=pending.status,
+            status=remainders.status_of(pending),
             user=pending.caller.user,
             address=pending.address,
         )
