@@ -4,10 +4,12 @@ The catalogue is a file of its own, written like a stack file. What is lent beco
 is planned, recorded and exported like an image of the stack itself, and its mistakes have their lines; what nobody names stays out.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from herocloud.stack import merge
+from herocloud.stack.expansion import source_url
 
 _LENT = ("images", "sizes", "defaults")
 _EXPRESSION = "{{"
@@ -69,6 +71,17 @@ def _without(entry: Any, taken: set[str]) -> Any:
     if not taken.intersection(_aliases(entry)):
         return entry
     return {**entry, "aliases": [alias for alias in entry["aliases"] if alias not in taken]}
+
+
+def files(tree: Mapping[str, Any], folder: str) -> Iterator[str]:
+    """Yield the files of the host that its images are made of: everybody may have them, so everybody may name them."""
+    for image in _entries(tree, "images"):
+        for key in ("source", "kernel", "initramfs", "firmware"):
+            text = image.get(key) if isinstance(image, dict) else None
+            if isinstance(text, str) and _EXPRESSION not in text:
+                path = source_url(text, folder)
+                if os.path.isfile(path):  # noqa: PTH113  (texts in, as everywhere in this package)
+                    yield path
 
 
 def find_strange(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

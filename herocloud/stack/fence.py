@@ -15,7 +15,7 @@ class Fence(NamedTuple):
     sent: str
     """Holds what the caller sent: user data, secrets, the stack files themselves."""
     host: tuple[str, ...] = ()
-    """Folders of the host that may be named for shares, kernels and images."""
+    """Folders of the host that may be named for shares, kernels and images, and files for the latter two."""
 
     def lets_read(self, path: str) -> bool:
         """Return whether the content of a file may be read for the caller."""

@@ -58,6 +58,8 @@ def load(
         pointer.combined = combined
         catalogue.lend(combined, lent, len(read))
 
+        if fence is not None and lender is not None:
+            fence = fence._replace(host=(*fence.host, *catalogue.files(lent, lender.folder)))
         given = Given(every, combined, twice, host, variables, var_files, environment, secret_key, fence, len(read) if lender else None)
         judged = judgement.judge(given, combined.value, trees, pointer, findings)
         _check_catalogue(lent, pointer, findings)

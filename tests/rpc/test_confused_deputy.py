@@ -54,6 +54,22 @@ def test_images_and_kernels_of_the_host_are_refused(shared: Any, key: str, path:
     assert "path-refused" in codes(shared, VM.replace("kernel: ./vmlinuz", image))
 
 
+def test_an_exported_stack_with_an_image_of_the_catalogue_can_be_planned_again(start: Any, folder: Path) -> None:
+    (folder / "disk.raw").write_bytes(b"\0" * 4096)
+    (folder / "hidden.raw").write_bytes(b"\0" * 4096)
+    (folder / "images.yaml").write_text("images:\n  lent: {source: ./disk.raw, format: raw}\n", encoding="utf-8")
+    daemon = start()
+    plan = daemon.call("plan_stack", yaml="stack: shop\nvms: {front: {image: lent, memory: 1 GiB}}\n")
+    daemon.call("apply_plan", plan_id=plan["plan_id"], approve=["create"], wait=30)
+    [exported] = daemon.call("export", stack="shop")
+    assert str(folder / "disk.raw") in exported["yaml"]
+    assert daemon.call("plan_stack", yaml=exported["yaml"])["changes"] == 0
+    assert codes(daemon, exported["yaml"].replace("disk.raw", "hidden.raw")) == ["path-refused"]
+    shared_out = f"    shares: [{{path: {folder / 'disk.raw'}, tag: data}}]\n"
+    assert codes(daemon, VM + shared_out) == ["path-unreadable"]
+    assert codes(daemon, VM + f"    user_data: {{file: {folder / 'disk.raw'}}}\n") == ["path-refused"]
+
+
 @pytest.mark.parametrize("key", ["file: /etc/shadow", "file: ./sent.key", "env: HOME"])
 def test_a_key_of_the_overlay_is_not_for_callers_to_name(shared: Any, key: str) -> None:
     yaml = VM + f"mycelium: {{addresses: true, key: {{{key}}}}}\n"
