@@ -99,6 +99,22 @@ def test_a_job_that_is_cancelled_again_still_ends_the_steps_that_it_is_in(daemon
     assert waits == [1, 1, 1, 2, 2, 2]
 
 
+def test_a_cancelled_job_ends_its_steps_also_when_the_daemon_ends(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[int] = []
+
+    def cancel_and_end(job: str) -> None:
+        run = daemon.service.jobs._runs[int(job[1:])]
+        daemon.call("cancel_job", job_id=job)
+        waits.append(run.interrupts.unheeded)
+        daemon.service.jobs.close(0.0)
+        waits.append(run.interrupts.unheeded)
+
+    tell_after(daemon, monkeypatch, "job_started", cancel_and_end)
+    job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny")
+    assert daemon.call("wait_job", job_id=job["job_id"], timeout=SECONDS)["status"] == "cancelled"
+    assert waits == [1, 1]
+
+
 def test_a_cancelled_job_of_the_queue_never_begins(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=SECONDS)["sid"]
     begun, go_on = threading.Event(), threading.Event()

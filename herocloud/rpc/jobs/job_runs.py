@@ -108,6 +108,12 @@ class Run:
         """Return whether its owner has cancelled it."""
         return self.job.status in ("cancelling", "cancelled")
 
+    def stop(self, requests: int = 1) -> None:
+        """Ask it to stop, by so many requests that nothing was done about yet: one more would cut off the steps that it is in."""
+        with self.turn:
+            while self.interrupts.unheeded < requests:
+                self.interrupts.stop()
+
     def note(self, text: str) -> None:
         """Say something about the job that callers may read, without the names of VMs that this caller may not know of."""
         shown = str(self._owner.conceal(text, self.subject.secret))

@@ -372,9 +372,8 @@ class Jobs:
         # On disk first: a daemon that is killed now must not go on with it after its restart.
         self._move(run, "cancelling")
         with run.turn:
-            # Who asks again because no answer came means no more by it.
-            while run.cancelled and run.interrupts.unheeded < (_IMPATIENT if at_once else 1):
-                run.interrupts.stop()
+            if run.cancelled:
+                run.stop(_IMPATIENT if at_once else 1)
         return run.job
 
     def close(self, seconds: float) -> None:
@@ -383,7 +382,7 @@ class Jobs:
             self._closing = True
             runs = list(self._runs.values())
         for run in runs:
-            run.interrupts.stop()
+            run.stop()
         deadline = time.monotonic() + seconds
         for run in runs:
             run.ended.wait(max(0.0, deadline - time.monotonic()))
