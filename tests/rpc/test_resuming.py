@@ -147,3 +147,24 @@ def test_what_is_left_of_an_apply_needs_its_classes(cut_off: Any, asked: dict[st
     assert [left["apply"] for left in cut_off.call("list_unfinished")] == ["apply-1"]
     assert cut_off.call("list_vms") == before
     assert cut_off.call(way["method"], wait=SECONDS, **way["params"])["status"] == "done"
+
+
+@pytest.mark.parametrize("secret", ["", "hush"])
+def test_a_deploy_that_was_cut_off_before_its_vm_had_a_record_is_taken_back_by_its_caller(start: Any, folder: Path, secret: str) -> None:
+    (folder / "scenario.yaml").write_text("rules: [{address: image.tiny, delay: 600 s}]\n", encoding="utf-8")
+    with (folder / "host.yaml").open("a", encoding="utf-8") as host:
+        host.write("simulator: {scenario: ./scenario.yaml}\n")
+    daemon = start()
+    job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", secret=secret)["job_id"]
+    wait_until(lambda: daemon.call("get_job", job_id=job, secret=secret)["status"] == "running")
+    daemon.call("cancel_job", job_id=job, at_once=True, secret=secret)
+    assert daemon.call("wait_job", job_id=job, timeout=SECONDS, secret=secret)["status"] == "cancelled"
+    assert daemon.call("list_vms", secret=secret) == []
+    assert daemon.call("get_slice", slice_sid="s1")["state"] == "InUse"
+    assert [left["apply"] for left in daemon.call("list_unfinished", secret=secret)] == ["apply-1"]
+    if secret:
+        assert daemon.call("list_unfinished") == []
+        assert daemon.refused("resume_stack", which="apply-1", rollback=True, wait=SECONDS).code == -32001
+    taken = daemon.call("resume_stack", which="apply-1", rollback=True, approve=["destroy"], wait=SECONDS, secret=secret)
+    assert (taken["status"], taken["result"]) == ("done", {"resumed": "apply-1", "rolled_back": True})
+    assert daemon.call("get_slice", slice_sid="s1")["state"] == "Free"

@@ -7,8 +7,8 @@ from herocloud.kits.jsons import Json
 from herocloud.model import ids, powers
 from herocloud.model.applies import Pending
 from herocloud.model.hosts import Slice
-from herocloud.model.ids import Address
-from herocloud.model.worlds import Observed, Record
+from herocloud.model.ids import Address, StackName
+from herocloud.model.worlds import Observed, Record, Recorded
 from herocloud.operations import deployment, inputs, leftovers, lookups, stack_plans, unfinished
 from herocloud.operations.lookups import Drifted
 from herocloud.rpc.jobs.desk import Desk, Unrecorded, secret_of
@@ -102,9 +102,13 @@ def holders(desk: Desk) -> dict[str, Record | None]:
     recorded = desk.with_unrecorded()
     found: dict[str, Record | None] = {}
     for sid, (stack, address) in inputs.slice_owners(recorded).items():
-        present = recorded.records.get(stack, {}).get(address) or recorded.reserved.get(stack, {}).get(address)
-        found[sid] = present or recorded.lost.get(stack, {}).get(address)
+        found[sid] = _record_of(recorded, stack, address) or recorded.lost.get(stack, {}).get(address)
     return found
+
+
+def _record_of(recorded: Recorded, stack: StackName, address: Address) -> Record | None:
+    """Return the record of an address; before its first step is done, what its apply has reserved for it."""
+    return recorded.records.get(stack, {}).get(address) or recorded.reserved.get(stack, {}).get(address)
 
 
 def job_info(job: StoredJob) -> JobInfo:
@@ -196,7 +200,7 @@ def unfinished_infos(desk: Desk, stack: str | None, digest: str | None) -> list[
 
 def sees_apply(desk: Desk, pending: Pending, digest: str | None) -> bool:
     """Return whether a caller may know of an apply that did not end."""
-    record = desk.recorded.records.get(pending.stack, {}).get(pending.address) if pending.address else None
+    record = _record_of(desk.recorded, pending.stack, pending.address) if pending.address else None
     if record is not None:
         return desk.sees(record, digest)
     # Of a VM that has no record yet, nobody can tell whose it is.
