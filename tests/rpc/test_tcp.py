@@ -174,6 +174,41 @@ def test_pages_of_another_origin_and_other_names_are_refused(served: Any) -> Non
     assert ask(served, origin=f"http://127.0.0.1:{served.port}", **good) == 200
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "localhost"])  # noqa: S104  (with TLS and a token)
+def test_callers_come_by_the_address_that_they_reach(start: Any, tmp_path: Path, address: str) -> None:
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text(TOKEN, encoding="utf-8")
+    certificate, key = make_certificate(tmp_path)
+    daemon = start(tcp=tcp.Tcp(address, free_port(), token, certificate, key))
+    port = daemon.service.settings.tcp.port
+    daemon.port, daemon.trust = port, ssl.create_default_context(cafile=str(certificate))
+    with Client(f"https://127.0.0.1:{port}", token=TOKEN, tls=daemon.trust) as client:
+        assert client.rpc_health()["ready"]
+    statuses = [
+        status_by(daemon, host) for host in (f"127.0.0.1:{port}", f"LocalHost:{port}", f"127.0.0.1:{port + 1}", f"evil.example:{port}")
+    ]
+    assert statuses == [200, 200, 421, 421]
+
+
+def status_by(daemon: Any, host: str) -> int:
+    connection = http.client.HTTPSConnection("127.0.0.1", daemon.port, timeout=30, context=daemon.trust)
+    try:
+        connection.request("GET", "/health", headers={"host": host, "authorization": f"Bearer {TOKEN}"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_the_usual_port_may_be_left_out() -> None:
+    plain = tcp.Tcp("192.0.2.7", 80, Path("token"))
+    encrypted = plain._replace(port=443, certificate=Path("tls.crt"), key=Path("tls.key"))
+    assert tcp.hosts(plain, "192.0.2.7") == {"192.0.2.7", "192.0.2.7:80"}
+    assert tcp.hosts(encrypted, "192.0.2.7") == {"192.0.2.7", "192.0.2.7:443"}
+    assert tcp.hosts(encrypted._replace(port=80), "192.0.2.7") == {"192.0.2.7:80"}
+    assert tcp.hosts(encrypted._replace(address="::", port=8443), "fe80::1%eth0") == {"[::]:8443", "[fe80::1]:8443"}
+
+
 def test_who_guesses_tokens_has_to_wait_and_the_owner_of_the_token_does_not(served: Any) -> None:
     assert [ask(served, authorization="Bearer no") for _ in range(wrong_tokens.MOST)] == [401] * wrong_tokens.MOST
     assert ask(served, authorization="Bearer no") == 429

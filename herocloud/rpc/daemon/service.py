@@ -203,7 +203,7 @@ class Service:
         handlers, places = self.handlers(), connection_places.of_this_process()
         servers = [(_Server(_configure(endpoints.make(handlers), places)), list(listeners.local))]
         if (public := listeners.public) is not None:
-            access = endpoints.Access(public.token, tcp.hosts(public.settings))
+            access = endpoints.Access(public.token, functools.partial(tcp.hosts, public.settings))
             config = _configure(endpoints.make(handlers, access), places, public.settings)
             servers.append((_Server(config), [public.socket]))
         running = [asyncio.create_task(server.serve(sockets=given)) for server, given in servers]

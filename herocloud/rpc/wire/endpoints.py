@@ -60,8 +60,8 @@ class Access(NamedTuple):
     """Who may come in over TCP; the socket has its mode and group instead."""
 
     token: str
-    hosts: frozenset[str]
-    """The `Host` values that are ours: a page of another origin that resolves its name to us is not served."""
+    hosts: Callable[[str], frozenset[str]]
+    """The `Host` values that are ours, by the address reached: a page of another origin that resolves its name to us is not served."""
 
 
 def make(handlers: Handlers, access: Access | None = None) -> Callable[..., Awaitable[None]]:
@@ -250,10 +250,12 @@ class _Guard:
             await refusal(scope, receive, send)
 
     def _refuse(self, request: Request) -> Response | None:
-        if request.headers.get("host", "") not in self._access.hosts:
+        reached, _ = request.scope.get("server") or ("", None)
+        hosts = self._access.hosts(reached)
+        if request.headers.get("host", "").lower() not in hosts:
             return JSONResponse(error_answers.bad_request("`Host` does not name this daemon."), 421)
         origin = request.headers.get("origin")
-        if origin is not None and origin.partition("://")[2] not in self._access.hosts:
+        if origin is not None and origin.lower().partition("://")[2] not in hosts:
             return JSONResponse(error_answers.bad_request("Pages of another origin are not served."), 403)
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._access.token.encode()):

@@ -12,6 +12,7 @@ from herocloud.model.diagnostics import Diagnostic
 from herocloud.model.errors import Refused
 
 SHORTEST_TOKEN = 16
+_HTTP, _HTTPS = 80, 443
 _READ = 4096
 
 
@@ -101,13 +102,18 @@ def bind(tcp: Tcp) -> socket.socket:
     return listener
 
 
-def hosts(tcp: Tcp) -> frozenset[str]:
-    """Return what a `Host` header may say: the address with its port, and the loopback's name where it is the loopback."""
-    shown = f"[{tcp.address}]" if ":" in tcp.address else tcp.address
-    found = {f"{shown}:{tcp.port}"}
-    if tcp.address in ("127.0.0.1", "::1"):
-        found.add(f"localhost:{tcp.port}")
-    return frozenset(found)
+def hosts(tcp: Tcp, reached: str) -> frozenset[str]:
+    """Return what a `Host` header may say of a connection to the address `reached`, in lower case.
+
+    That is the address listened at and the one reached, which differ where it listens at all; both with the port, and without where it is
+    the usual one, which clients leave out. A page of another origin comes by a name of its own, and never by an address.
+    """
+    names = {tcp.address.lower(), reached.lower().partition("%")[0]}
+    if not names.isdisjoint(("127.0.0.1", "::1")):
+        names.add("localhost")
+    shown = {f"[{name}]" if ":" in name else name for name in names if name}
+    usual = _HTTP if tcp.certificate is None else _HTTPS
+    return frozenset({f"{name}:{tcp.port}" for name in shown} | (shown if tcp.port == usual else set()))
 
 
 def _refuse(code: str, summary: str, detail: str, hint: str) -> Refused:
