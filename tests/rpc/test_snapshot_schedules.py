@@ -193,6 +193,15 @@ def test_a_clock_that_was_set_back_delays_by_one_interval_at_most(clocked: Clock
     assert len(clocked.look(begins=True)) == 2
 
 
+def test_one_that_failed_before_the_clock_was_set_back_is_tried_again_within_the_longest_pause(clocked: Clocked) -> None:
+    clocked.at += 1000 * HOUR
+    clocked.schedules._fail(clocked.schedules.known()[0], errors.Permanent("no"))
+    clocked.at -= 1000 * HOUR
+    clocked.look(begins=False)
+    clocked.at += STEP
+    assert len(clocked.look(begins=True)) == 1
+
+
 def test_one_that_a_killed_daemon_took_is_not_taken_again(clocked: Clocked) -> None:
     clocked.at += STEP
     clocked.look(begins=True)

@@ -114,8 +114,10 @@ class SnapshotSchedules:
         slot = min(schedule.slot, now) if known_vm.schedule.sid in self._kept else (newest or now)
         if newest > slot:
             slot = settle(slot, known_vm.policy["every"], newest)
-        if slot != schedule.slot or schedule.sid not in self._kept:
-            schedule = self._keep(schedule._replace(slot=slot))
+        # The clock may have been set back since it failed, too.
+        again = min(schedule.again, now + LONGEST_PAUSE)
+        if (slot, again) != (schedule.slot, schedule.again) or schedule.sid not in self._kept:
+            schedule = self._keep(schedule._replace(slot=slot, again=again))
         return schedule
 
     def _taken(self, record: Record) -> tuple[tuple[float, str], ...]:
