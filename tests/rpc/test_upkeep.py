@@ -298,6 +298,17 @@ def test_metrics_are_text_that_prometheus_reads(daemon: Any) -> None:
     assert json.dumps(sorted(named)).count("herocloud_") == len(named)
 
 
+def test_a_clock_that_is_set_while_the_daemon_runs_changes_nothing_of_how_long_it_has_run(start: Any) -> None:
+    at = [1_700_000_000.0]
+    daemon = start(upkeep=False, clock=lambda: at[0])
+    before = daemon.call("rpc.health")["uptime_seconds"]
+    at[0] -= 1_000_000.0
+    after = daemon.call("rpc.health")["uptime_seconds"]
+    assert 0 <= before <= after < 1_000_000
+    at[0] += 2_000_000.0
+    assert daemon.call("rpc.health")["uptime_seconds"] < 1_000_000
+
+
 def test_of_two_looks_the_one_that_began_later_counts(daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", wait=30)
     sight, look = daemon.service.desk.sight, desk.stack_plans.look

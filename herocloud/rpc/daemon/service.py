@@ -109,6 +109,7 @@ class Service:
             runtime=settings.socket.parent,
             clock=settings.clock,
             started=settings.clock(),
+            began=time.monotonic(),
             document=lambda: self.document,
             warnings=self._warn,
             caller=_NOBODY,

@@ -212,6 +212,9 @@ class Desk(NamedTuple):
     """The folder of the daemon's own, which a reboot empties."""
     clock: Callable[[], float]
     started: float
+    """When the daemon began, by the clock on the wall."""
+    began: float
+    """The same by a clock that nobody sets."""
     document: Callable[[], Mapping[str, object]]
     warnings: Callable[[], list[str]]
     """What needs a look by somebody while the daemon works, without a word of VMs behind a secret."""
