@@ -1,5 +1,6 @@
 """What a daemon listens at: a detached one runs only when all of it is there, and systemd may have opened it before."""
 
+import errno
 import os
 import shutil
 import signal
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from herocloud.kits import durable_files
+from herocloud.model.errors import Refused
 from herocloud.rpc.client import Client
 from herocloud.rpc.daemon import daemon_process
 from herocloud.rpc.wire import systemd, unix_socket
@@ -57,6 +60,19 @@ def test_files_that_it_cannot_read_are_said_before_it_runs(herocloud: Any, place
     assert ran.returncode != 0
     assert "state.db" in ran.stderr
     assert daemon_process.find(herocloud.data_folder) is None
+
+
+def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object, **__: object) -> None:
+        # As a write says it, which knows no name.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable_files, "write_durably", write)
+    with pytest.raises(Refused) as refused, daemon_process.be_the_only_one(tmp_path) as record:
+        record(tmp_path / "rpc.sock")
+    (found,) = refused.value.diagnostics
+    assert found.code == "state-disk-full"
+    assert str(tmp_path / daemon_process.RECORD) in found.detail
 
 
 def test_a_detached_daemon_answers_everywhere_when_the_command_returns(herocloud: Any, place: Path, token: Path) -> None:

@@ -81,7 +81,7 @@ def be_the_only_one(folder: Path) -> Iterator[Callable[[Path], None]]:
     What it yields records where this one listens, by which it is found.
     """
     import herocloud
-    from herocloud.state import holders
+    from herocloud.state import failures, holders
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Whatever the umask is: nobody else may say where a daemon listens, or keep one from starting.
@@ -97,7 +97,8 @@ def be_the_only_one(folder: Path) -> Iterator[Callable[[Path], None]]:
 
             pid = os.getpid()
             own = Process(pid, holders.read_start_time(pid) or 0, holders.read_boot_id(), str(socket), time.time(), herocloud.__version__)
-            durable_files.write_durably(folder / RECORD, json.dumps(own._asdict()).encode())
+            with failures.Guarded(folder / RECORD):
+                durable_files.write_durably(folder / RECORD, json.dumps(own._asdict()).encode())
             logging.getLogger(__name__).info("listening at %s", socket)
 
         try:
