@@ -34,6 +34,8 @@ def remove(desk: Desk, before: float = float("inf")) -> None:
         return
     pending = list(_unfinished_plans(desk.folder))
     old = [folder for folder in old if not any(str(folder) in plan for plan in pending)]
+    # What is here without a record uses them, too; a look by another thread would end after this daemon has closed its files.
+    desk.sight.look_now()
     recorded = desk.with_unrecorded()
     records = [record for known in (recorded.records, recorded.lost) for stack in known.values() for record in stack.values()]
     used = [Path(path) for path in _used_in_place(records)]
