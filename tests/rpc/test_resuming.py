@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from herocloud.providers.simulator.misbehavior import Mischief
 from herocloud.rpc.calls import advice
 
 SECONDS = 60
@@ -150,13 +151,22 @@ def test_what_is_left_of_an_apply_needs_its_classes(cut_off: Any, asked: dict[st
 
 
 @pytest.mark.parametrize("secret", ["", "hush"])
-def test_a_deploy_that_was_cut_off_before_its_vm_had_a_record_is_taken_back_by_its_caller(start: Any, folder: Path, secret: str) -> None:
+def test_a_deploy_that_was_cut_off_before_its_vm_had_a_record_is_taken_back_by_its_caller(
+    start: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    began, wait = threading.Event(), Mischief._wait
+
+    def wait_now(mischief: Mischief, work: Any, seconds: float | None) -> None:
+        began.set()
+        wait(mischief, work, seconds)
+
+    monkeypatch.setattr(Mischief, "_wait", wait_now)
     (folder / "scenario.yaml").write_text("rules: [{address: image.tiny, delay: 600 s}]\n", encoding="utf-8")
     with (folder / "host.yaml").open("a", encoding="utf-8") as host:
         host.write("simulator: {scenario: ./scenario.yaml}\n")
     daemon = start()
     job = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", secret=secret)["job_id"]
-    wait_until(lambda: daemon.call("get_job", job_id=job, secret=secret)["status"] == "running")
+    assert began.wait(SECONDS)
     daemon.call("cancel_job", job_id=job, at_once=True, secret=secret)
     assert daemon.call("wait_job", job_id=job, timeout=SECONDS, secret=secret)["status"] == "cancelled"
     assert daemon.call("list_vms", secret=secret) == []
