@@ -209,3 +209,4 @@ def test_after_a_reboot_without_the_daemon_the_boot_unit_has_brought_them_back(
 def test_after_a_cut_of_the_power_the_boot_unit_has_brought_them_back(came_back: Callable[[str, int, int], None], host: Host) -> None:
     assert host.is_in("herocloud", "inactive")
     came_back("root", 4, 2)
+    host.herocloud("destroy", "-y")
