@@ -53,6 +53,23 @@ def test_a_vm_that_went_off_is_started_again_by_its_policy(start: Any, folder: P
     assert f'herocloud_vm_restarts_total{{stack="imperative",vm="vm.web",sid="{sid}"}} 1' in daemon.request("GET", "/metrics").body.decode()
 
 
+def test_a_restart_that_fails_is_tried_again_and_told_once_it_is_done(start: Any, folder: Path) -> None:
+    (folder / "scenario.yaml").write_text("rules: []\n", encoding="utf-8")
+    with (folder / "host.yaml").open("a", encoding="utf-8") as host:
+        host.write("simulator: {scenario: ./scenario.yaml}\n")
+    daemon = start(look_seconds=0.1)
+    sid = daemon.call("deploy_vm", name="web", slice_sid="s1", image="tiny", restart="always", wait=30)["sid"]
+    until(lambda: daemon.service.upkeep._seen)
+    (folder / "scenario.yaml").write_text('rules: [{address: vm.web, step: "*boot*", fail: no power, times: 2}]\n', encoding="utf-8")
+    world.set_power(folder, "vm.web", "stopped", "imperative")
+    until(lambda: happened(daemon, "vm_restarted"))
+    until(lambda: not daemon.call("list_jobs", open_only=True))
+    assert status(daemon, sid) == "running"
+    assert [job["status"] for job in daemon.call("list_jobs") if job["method"] == "restart_policy"] == ["done", "failed", "failed"]
+    assert [event["data"] for event in happened(daemon, "vm_restarted")] == [{"was": "stopped", "failures": 3, "by": "daemon"}]
+    assert daemon.service.upkeep.restarts.counts == {sid: 1}
+
+
 def test_a_vm_that_ends_because_its_host_goes_down_is_left_to_the_next_boot(
     start: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from herocloud.kits.jsons import Json
 from herocloud.model.errors import Locked
 from herocloud.model.worlds import Record
 from herocloud.operations import restart_log
@@ -19,6 +20,7 @@ from herocloud.providers.restart_events import Restarter, RestartEvent
 from herocloud.rpc.calls.error_codes import RpcError
 from herocloud.rpc.jobs import work
 from herocloud.rpc.jobs.desk import Desk, secret_of
+from herocloud.rpc.jobs.job_runs import Run
 from herocloud.rpc.methods import vm_methods
 from herocloud.rpc.store.daemon_store import NewEvent
 from herocloud.rpc.wire import systemd
@@ -49,6 +51,8 @@ class Restarts:
         self._trouble: dict[str, Trouble] = {}
         self.counts: dict[str, int] = {}
         """How often each VM was started again since this daemon began, by its sid."""
+        self._failed: dict[str, Record] = {}
+        """What a restart that failed has left of a VM, by its sid."""
 
     def look_at(self, record: Record, power: str) -> None:
         """Import what was done about a VM, and do what nobody else will."""
@@ -67,10 +71,15 @@ class Restarts:
             return
         self._restart(record, power)
 
+    def has_left(self, record: Record) -> bool:
+        """Return whether a VM is half made because a restart of it failed, and nobody has touched it since: it is tried again."""
+        return self._failed.get(record.sid or "") == record
+
     def forget_others(self, sids: Collection[str | None]) -> None:
         """Drop what is remembered of VMs that are gone."""
         self._trouble = {sid: trouble for sid, trouble in self._trouble.items() if sid in sids}
         self.counts = {sid: count for sid, count in self.counts.items() if sid in sids}
+        self._failed = {sid: record for sid, record in self._failed.items() if sid in sids}
 
     def _import(self, record: Record, restarter: Restarter) -> None:
         events = restarter.read_events()
@@ -106,13 +115,25 @@ class Restarts:
         if now - trouble.since < pause:
             return
         self._trouble[sid] = Trouble(trouble.failures + 1, now)
+        request = vm_methods.reviving(self._desk, record)
+
+        def revive(run: Run) -> Json:
+            try:
+                result = request.work(run)
+            except Exception:
+                left = self._desk.recorded.records.get(record.stack, {}).get(record.address)
+                if left is not None:
+                    self._failed[sid] = left
+                raise
+            self._failed.pop(sid, None)
+            self.counts[sid] = self.counts.get(sid, 0) + 1
+            self._tell(record, "vm_restarted", {"was": power, "failures": trouble.failures + 1, "by": "daemon"})
+            return result
+
         try:
-            self._desk.jobs.submit(vm_methods.reviving(self._desk, record), self._desk.caller)
+            self._desk.jobs.submit(request._replace(work=revive), self._desk.caller)
         except RpcError as error:
             log.warning("restart of %s: %s", record.address, error.data)
-            return
-        self.counts[sid] = self.counts.get(sid, 0) + 1
-        self._tell(record, "vm_restarted", {"was": power, "failures": trouble.failures + 1, "by": "daemon"})
 
     def _tell(self, record: Record, kind: str, data: dict[str, object]) -> None:
         self._desk.events.add(NewEvent(kind, record.stack, record.address, None, secret_of(record), data))

@@ -84,7 +84,9 @@ class Upkeep:
         stacks_busy = {pending.stack for pending in recorded.unfinished}
         for records in recorded.records.values():
             for record in records.values():
-                if record.kind != "vm" or not record.complete or (record.stack, record.address) in busy or record.stack in stacks_busy:
+                if record.kind != "vm" or (record.stack, record.address) in busy or record.stack in stacks_busy:
+                    continue
+                if not record.complete and not self.restarts.has_left(record):
                     continue
                 if before.records.get(record.stack, {}).get(record.address) != record:
                     # Deployed, stopped or started during the look, which may have seen the VM before or after that.
