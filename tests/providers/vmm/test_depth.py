@@ -2,13 +2,13 @@
 
 import os
 import stat
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from herocloud.kits import subprocesses
 from herocloud.providers.vmm import cages, connection_guard, folders, huge_pages, loopback, offers, users
 from herocloud.providers.vmm.cages import Depth
 from herocloud.providers.vmm.huge_pages import HugePages
@@ -117,12 +117,12 @@ def test_many_who_want_to_know_whether_mounting_works_ask_once(monkeypatch) -> N
     def ask(words, **_):
         asked.append(words)
         together.wait(10)
-        return subprocess.CompletedProcess(words, 0)
+        return subprocesses.Ran("", "")
 
     together = threading.Event()
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(folders, "make_orders_folder", lambda: Path("/nowhere"))
-    monkeypatch.setattr(cages.subprocess, "run", ask)
+    monkeypatch.setattr(cages.subprocesses, "run", ask)
     cages._can_mount.cache_clear()
     try:
         with ThreadPoolExecutor(8) as pool:
