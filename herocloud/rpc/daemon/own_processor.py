@@ -51,7 +51,7 @@ def read() -> Reading:
 
 
 def choose(current: int | None, before: Reading, after: Reading) -> int | None:
-    """Return the processor for the time after two readings, given the one until now; nothing where there is no choice."""
+    """Return the processor to use next, from two readings and the current processor, or None if there is only one to use."""
     seconds = after.at - before.at
     known = before.busy.keys() & after.busy.keys()
     if len(known) < 2 or seconds <= 0:
