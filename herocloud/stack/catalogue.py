@@ -13,6 +13,8 @@ from herocloud.stack.expansion import source_url
 
 _LENT = ("images", "sizes", "defaults")
 _EXPRESSION = "{{"
+IMAGE_FILES = ("source", "kernel", "initramfs")
+"""The fields of an image that name a file."""
 
 
 def lend(combined: merge.Combined, tree: Mapping[str, Any], number: int) -> None:
@@ -76,7 +78,7 @@ def _without(entry: Any, taken: set[str]) -> Any:
 def files(tree: Mapping[str, Any], folder: str) -> Iterator[str]:
     """Yield the files of the host that its images are made of: everybody may have them, so everybody may name them."""
     for image in _entries(tree, "images"):
-        for key in ("source", "kernel", "initramfs", "firmware"):
+        for key in IMAGE_FILES:
             text = image.get(key) if isinstance(image, dict) else None
             if isinstance(text, str) and _EXPRESSION not in text:
                 path = source_url(text, folder)

@@ -14,6 +14,7 @@ from herocloud.model.worlds import Record
 from herocloud.operations import plan_files, unfinished
 from herocloud.rpc.jobs import shelf, uploads
 from herocloud.rpc.jobs.desk import Desk
+from herocloud.stack.catalogue import IMAGE_FILES
 
 _SPARE_SECONDS = 600.0
 """For how long a stack may be planned after its files have come."""
@@ -57,7 +58,7 @@ def _unfinished_plans(folder: Path) -> Iterator[str]:
 def _used_in_place(records: Iterable[Record]) -> Iterator[str]:
     for record in records:
         if record.kind == "image":
-            yield from (str(record.spec[key]).removeprefix("file://") for key in uploads.IMAGE_FILES if record.spec.get(key))
+            yield from (str(record.spec[key]).removeprefix("file://") for key in IMAGE_FILES if record.spec.get(key))
         yield from (str(share["path"]) for share in record.spec.get("shares") or ())
 
 

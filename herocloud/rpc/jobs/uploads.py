@@ -17,6 +17,7 @@ from herocloud.operations.inputs import Sources
 from herocloud.rpc.calls import error_answers
 from herocloud.stack import declared_name
 from herocloud.stack import variables as names
+from herocloud.stack.catalogue import IMAGE_FILES
 from herocloud.stack.fence import Fence
 
 MOST_FILES = 256
@@ -110,9 +111,6 @@ def follow_paths(desired: Desired) -> dict[str, str]:
     shares = [share["path"] for resource in desired.resources for share in resource.spec.get("shares") or ()]
     named = [str(path).removeprefix("file://") for path in (*images, *shares) if path]
     return {path: os.path.realpath(path) for path in named if path.startswith("/")}
-
-
-IMAGE_FILES = ("source", "kernel", "initramfs")
 
 
 def shown_without(text: str, root: Path) -> str:
